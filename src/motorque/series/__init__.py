@@ -1,0 +1,9 @@
+"""The things that flow: plain frozen dataclasses with checked shapes, times and names (numpy, SI units, ground)."""
+
+from motorque.series.kinetics import Kinetics
+from motorque.series.loads import Load, Loads
+from motorque.series.markers import Markers
+from motorque.series.motion import Motion
+from motorque.series.scales import Scales
+
+__all__ = ["Kinetics", "Load", "Loads", "Markers", "Motion", "Scales"]

@@ -1,0 +1,331 @@
+"""The body as data: a tree of rigid bodies, the joints between them, and what is attached to it.
+
+Bodies are listed parents first; joint ``i`` connects body ``i`` to body ``parents[i]`` (-1 is ground). A joint has a
+parent frame F and a child frame M and is driven by six elements, three translations along axes fixed in F and then three
+body-fixed rotations, each the product of two functions of one coordinate each (the second is 1 but for ellipsoids):
+
+    X_FM = translation(t1 d1 + t2 d2 + t3 d3) · R(a1, r1) R(a2, r2) R(a3, r3)
+
+``reversed`` joints are those whose model-file parent is the tree's child: F is then fixed in the tree's child.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from motorque.errors import ModelError
+from motorque.skeleton.functions import Function, FunctionTable
+
+GROUND = -1
+STANDARD_GRAVITY = (0.0, -9.80665, 0.0)
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """One generalized coordinate.
+
+    Args:
+        name: OpenSim's name (``hip_flexion_r``).
+        rotational: Whether it is an angle [rad] (else a length [m]).
+        default: Default value [rad or m].
+        range: Smallest and largest value [rad or m].
+        clamped: Whether the range is to be kept.
+        locked: Whether it stays at its default.
+        joint: Name of its joint.
+    """
+
+    name: str
+    rotational: bool = True
+    default: float = 0.0
+    range: tuple[float, float] = (-float("inf"), float("inf"))
+    clamped: bool = False
+    locked: bool = False
+    joint: str = ""
+
+
+@dataclass(frozen=True)
+class Element:
+    """One elementary motion of a joint: the product of two functions of one coordinate each.
+
+    Args:
+        function: First function.
+        coordinate: Index of its coordinate, -1 for none (a constant).
+        factor: Second function, or None for 1.
+        factor_coordinate: Index of the second function's coordinate.
+    """
+
+    function: Function
+    coordinate: int = -1
+    factor: Function | None = None
+    factor_coordinate: int = -1
+
+
+@dataclass(frozen=True)
+class Joint:
+    """How a body hangs on its parent.
+
+    Args:
+        name: Name in the model.
+        kind: OpenSim's class name (``CustomJoint``, ``PinJoint``, ``BallJoint``…).
+        elements: Three rotations, then three translations.
+        coordinates: Indices of its coordinates.
+        reversed: Whether the model file has parent and child the other way round than the tree.
+        ball: Indices of three coordinates whose speeds are an angular velocity in the parent frame (ball and free joints).
+    """
+
+    name: str
+    kind: str
+    elements: tuple[Element, Element, Element, Element, Element, Element]
+    coordinates: tuple[int, ...] = ()
+    reversed: bool = False
+    ball: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A point fixed to a body; ``fixed`` ones are not moved by marker placement. Its offset is in the skeleton's tensor."""
+
+    name: str
+    body: int
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class Coupler:
+    """A coordinate that follows another one: ``q[dependent] = scale * function(q[independent])``."""
+
+    name: str
+    dependent: int
+    independent: int
+    function: Function
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class PointConstraint:
+    """Two body-fixed points that coincide; bodies by index (-1 ground), points in their body [m]."""
+
+    name: str
+    body_1: int
+    point_1: tuple[float, float, float]
+    body_2: int
+    point_2: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class ContactSphere:
+    """A sphere under a foot: body index, centre in that body [m], radius [m]."""
+
+    name: str
+    body: int
+    center: tuple[float, float, float]
+    radius: float
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """A skeleton: names and structure as tuples, numbers as float tensors that may carry gradients.
+
+    Args:
+        name: The model's name.
+        body_names: Names of the B moving bodies, parents first.
+        parents: Index of each body's parent, -1 for ground.
+        joints: The joint of each body.
+        coordinates: All nq coordinates, in the model's order.
+        mass: Masses [kg], shape [B].
+        mass_center: Centres of mass in the body frame [m], shape [B, 3].
+        inertia: Inertia about the centre of mass, body axes [kg·m²], shape [B, 3, 3].
+        parent_rotation: Rotation of joint frame F in the body that carries it, shape [B, 3, 3].
+        parent_position: Origin of F in the body that carries it [m], shape [B, 3].
+        child_rotation: Rotation of joint frame M in the body that carries it, shape [B, 3, 3].
+        child_position: Origin of M in the body that carries it [m], shape [B, 3].
+        rotation_axes: Unit axes of the three rotations, shape [B, 3 (axis), 3].
+        translation_axes: Unit axes of the three translations in F, shape [B, 3 (axis), 3].
+        translation_scale: Factor on each translation element [-], shape [B, 3].
+        markers: The M markers.
+        marker_position: Their positions in their bodies [m], shape [M, 3].
+        couplers: Coordinates that follow others.
+        point_constraints: Points that coincide.
+        contact_spheres: Spheres that touch the ground.
+        gravity: Gravity in ground [m/s²], shape [3].
+    """
+
+    name: str
+    body_names: tuple[str, ...]
+    parents: tuple[int, ...]
+    joints: tuple[Joint, ...]
+    coordinates: tuple[Coordinate, ...]
+    mass: Tensor
+    mass_center: Tensor
+    inertia: Tensor
+    parent_rotation: Tensor
+    parent_position: Tensor
+    child_rotation: Tensor
+    child_position: Tensor
+    rotation_axes: Tensor
+    translation_axes: Tensor
+    translation_scale: Tensor
+    markers: tuple[Marker, ...]
+    marker_position: Tensor
+    couplers: tuple[Coupler, ...] = ()
+    point_constraints: tuple[PointConstraint, ...] = ()
+    contact_spheres: tuple[ContactSphere, ...] = ()
+    gravity: Tensor = field(default_factory=lambda: torch.tensor(STANDARD_GRAVITY, dtype=torch.float64))
+
+    @property
+    def nq(self) -> int:
+        """Number of generalized coordinates, coupled and locked ones included."""
+        return len(self.coordinates)
+
+    @cached_property
+    def coordinate_names(self) -> tuple[str, ...]:
+        """Coordinate names in order."""
+        return tuple(c.name for c in self.coordinates)
+
+    @cached_property
+    def marker_names(self) -> tuple[str, ...]:
+        """Marker names in order."""
+        return tuple(m.name for m in self.markers)
+
+    @cached_property
+    def marker_body(self) -> Tensor:
+        """Body index of each marker (-1 ground), shape [M], on the skeleton's device."""
+        return torch.tensor([m.body for m in self.markers], dtype=torch.long, device=self.mass.device)
+
+    def body(self, name: str) -> int:
+        """Index of a body, -1 for ground; raises :class:`ModelError` if there is none of that name."""
+        if name == "ground":
+            return GROUND
+        if name not in self.body_names:
+            raise ModelError(f"{self.name}: no body named {name!r}; there are {', '.join(self.body_names)}")
+        return self.body_names.index(name)
+
+    def coordinate(self, name: str) -> int:
+        """Index of a coordinate; raises :class:`ModelError` if there is none of that name."""
+        if name not in self.coordinate_names:
+            raise ModelError(f"{self.name}: no coordinate named {name!r}; there are {', '.join(self.coordinate_names)}")
+        return self.coordinate_names.index(name)
+
+    @cached_property
+    def default_pose(self) -> Tensor:
+        """Default coordinates with the couplers obeyed [rad or m], shape [nq]."""
+        q = torch.tensor([c.default for c in self.coordinates], dtype=self.mass.dtype, device=self.mass.device)
+        return self.couple(q)
+
+    def couple(self, q: Tensor) -> Tensor:
+        """Coordinates with every coupled one recomputed from the one it follows; shape [..., nq]."""
+        for coupler in self._couplers_in_order:
+            value, _, _ = self._coupler_table(coupler)(q[..., coupler.independent : coupler.independent + 1])
+            index = torch.tensor([coupler.dependent], device=q.device)
+            q = q.index_copy(-1, index, coupler.scale * value)
+        return q
+
+    def couple_derivatives(self, q: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Coordinates, their rates and accelerations with the couplers obeyed; each [..., nq]."""
+        for coupler in self._couplers_in_order:
+            i = slice(coupler.independent, coupler.independent + 1)
+            index = torch.tensor([coupler.dependent], device=q.device)
+            f0, f1, f2 = (coupler.scale * f for f in self._coupler_table(coupler)(q[..., i]))
+            a = a.index_copy(-1, index, f1 * a[..., i] + f2 * v[..., i] ** 2)
+            v = v.index_copy(-1, index, f1 * v[..., i])
+            q = q.index_copy(-1, index, f0)
+        return q, v, a
+
+    def coupling_matrix(self, q: Tensor) -> Tensor:
+        """How all coordinates change with the free ones, dq/dq_free; shape [..., nq, number free].
+
+        Free coordinates are those that no coupler drives (:attr:`free_coordinates`).
+        """
+        jacobian = torch.eye(self.nq, dtype=q.dtype, device=q.device).expand(*q.shape[:-1], self.nq, self.nq).clone()
+        for coupler in self._couplers_in_order:
+            _, f1, _ = self._coupler_table(coupler)(q[..., coupler.independent : coupler.independent + 1])
+            jacobian[..., coupler.dependent, :] = coupler.scale * f1 * jacobian[..., coupler.independent, :]
+        return jacobian[..., list(self.free_coordinates)]
+
+    @cached_property
+    def free_coordinates(self) -> tuple[int, ...]:
+        """Indices of the coordinates that no coupler drives."""
+        driven = {c.dependent for c in self.couplers}
+        return tuple(i for i in range(self.nq) if i not in driven)
+
+    @cached_property
+    def _couplers_in_order(self) -> tuple[Coupler, ...]:
+        """Couplers such that each one's independent coordinate is settled before it is used."""
+        waiting, settled = list(self.couplers), set(self.free_coordinates)
+        ordered: list[Coupler] = []
+        while waiting:
+            ready = [c for c in waiting if c.independent in settled]
+            if not ready:
+                raise ModelError(f"{self.name}: the couplers {', '.join(c.name for c in waiting)} drive each other in a circle")
+            ordered += ready
+            settled |= {c.dependent for c in ready}
+            waiting = [c for c in waiting if c not in ready]
+        return tuple(ordered)
+
+    @cached_property
+    def _coupler_tables(self) -> dict[str, FunctionTable]:
+        return {c.name: FunctionTable((c.function,)) for c in self.couplers}
+
+    def _coupler_table(self, coupler: Coupler) -> FunctionTable:
+        return self._coupler_tables[coupler.name]
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Skeleton:
+        """The same skeleton with its tensors on another device or in another precision."""
+        changed = {
+            f.name: value.to(device=device, dtype=dtype)
+            for f in dataclasses.fields(self)
+            if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return dataclasses.replace(self, **changed)
+
+    def with_markers(self, markers: Sequence[Marker], position: Tensor) -> Skeleton:
+        """The same skeleton with other markers; ``position`` [m], shape [M, 3]."""
+        return dataclasses.replace(self, markers=tuple(markers), marker_position=position)
+
+    def total_mass(self) -> float:
+        """Mass of all bodies [kg]."""
+        return float(self.mass.sum())
+
+    def ancestors(self, body: int) -> tuple[int, ...]:
+        """The body and all bodies between it and ground, from the body upwards."""
+        chain = []
+        while body != GROUND:
+            chain.append(body)
+            body = self.parents[body]
+        return tuple(chain)
+
+    @cached_property
+    def kinematics_tables(self) -> KinematicsTables:
+        """The joint elements flattened for batched evaluation."""
+        return KinematicsTables.of(self.joints)
+
+
+@dataclass(frozen=True, eq=False)
+class KinematicsTables:
+    """All joint elements as two function tables and their coordinate indices; 6 B entries, joint by joint."""
+
+    functions: FunctionTable
+    coordinate: np.ndarray
+    factor_entries: np.ndarray
+    factors: FunctionTable
+    factor_coordinate: np.ndarray
+
+    @staticmethod
+    def of(joints: Sequence[Joint]) -> KinematicsTables:
+        """Flatten the elements of the joints."""
+        elements = [e for joint in joints for e in joint.elements]
+        with_factor = [n for n, e in enumerate(elements) if e.factor is not None]
+        return KinematicsTables(
+            FunctionTable(tuple(e.function for e in elements)),
+            np.array([e.coordinate for e in elements], dtype=np.int64),
+            np.array(with_factor, dtype=np.int64),
+            FunctionTable(tuple(e.factor for e in elements if e.factor is not None)),
+            np.array([elements[n].factor_coordinate for n in with_factor], dtype=np.int64),
+        )

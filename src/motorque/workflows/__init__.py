@@ -1,0 +1,1 @@
+"""motorque.workflows"""
