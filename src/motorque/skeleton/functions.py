@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+from scipy.linalg import solve_banded
 from torch import Tensor
 
 from motorque.errors import ModelError
@@ -61,19 +61,43 @@ class Sine:
 Function = Linear | Polynomial | Piecewise | Sine
 
 
-def natural_cubic_spline(x: Sequence[float], y: Sequence[float]) -> Function:
-    """The cubic spline through points with zero second derivative at both ends (OpenSim's ``SimmSpline``).
-
-    Two points give a straight line. Beyond the ends it continues with the end slopes.
+def simm_spline(x: Sequence[float], y: Sequence[float]) -> Function:
+    """OpenSim's ``SimmSpline``: the cubic spline whose end pieces have the third derivative of the cubic through the
+    four points nearest to that end (zero for three points); two points give a straight line. Beyond the ends it
+    continues with the end slopes.
 
     Raises:
         ModelError: Fewer than two points, lengths that differ, or knots that do not increase.
+
+    Source: Forsythe, Malcolm, Moler, Computer Methods for Mathematical Computations (1977), section 4.4; that OpenSim's
+    splines end so, also the ones that its old files call natural, was found against the wheel.
     """
     knots, values = _checked_points(x, y, "SimmSpline")
-    spline = CubicSpline(knots, values, bc_type="natural") if len(knots) > 2 else None
-    if spline is None:
+    count = len(knots)
+    if count == 2:
         return piecewise_linear(x, y)
-    return Piecewise(tuple(knots), tuple(tuple(float(c) for c in spline.c[:, k]) for k in range(len(knots) - 1)))  # type: ignore[misc]
+    step, slope = np.diff(knots), np.diff(values) / np.diff(knots)
+    # Unknowns are half the second derivatives; each inner row says that first derivatives meet at a knot.
+    matrix = np.zeros((3, count))  # upper, main and lower diagonal
+    right = np.zeros(count)
+    matrix[0, 2:], matrix[1, 1:-1], matrix[2, :-2] = step[1:], 2 * (step[:-1] + step[1:]), step[:-1]
+    right[1:-1] = 3 * np.diff(slope)
+    matrix[1, 0], matrix[0, 1], matrix[1, -1], matrix[2, -2] = -1.0, 1.0, 1.0, -1.0
+    if count > 3:
+        right[0] = 3 * step[0] * _third_difference(knots[:4], values[:4])
+        right[-1] = 3 * step[-1] * _third_difference(knots[-4:], values[-4:])
+    half = solve_banded((1, 1), matrix, right)
+    cubic = np.diff(half) / (3 * step)
+    linear = slope - step * (2 * half[:-1] + half[1:]) / 3
+    pieces = zip(cubic.tolist(), half[:-1].tolist(), linear.tolist(), values[:-1].tolist(), strict=True)
+    return Piecewise(tuple(knots.tolist()), tuple(pieces))
+
+
+def _third_difference(x: Array, y: Array) -> float:
+    """Divided difference of four points: a sixth of the third derivative of the cubic through them."""
+    for order in range(1, 4):
+        y = np.diff(y) / (x[order:] - x[:-order])
+    return float(y[0])
 
 
 def piecewise_linear(x: Sequence[float], y: Sequence[float]) -> Function:

@@ -1,0 +1,180 @@
+"""Where every body is: forward kinematics of a whole recording at once, differentiable in poses and in lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from motorque.errors import DataError
+from motorque.skeleton.skeleton import GROUND, Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class BodyPoses:
+    """Poses of all bodies in ground.
+
+    Args:
+        rotation: Maps body to ground, shape [..., B, 3, 3].
+        position: Origins in ground [m], shape [..., B, 3].
+    """
+
+    rotation: Tensor
+    position: Tensor
+
+    def point(self, body: int, offset: Tensor) -> Tensor:
+        """A body-fixed point in ground [m]; ``offset`` in the body [m], shape [3] → [..., 3]."""
+        if body == GROUND:
+            return offset.expand(*self.position.shape[:-2], 3)
+        return self.position[..., body, :] + (self.rotation[..., body, :, :] @ offset[..., None])[..., 0]
+
+
+def joint_elements(skeleton: Skeleton, q: Tensor) -> Tensor:
+    """Displacement along the six elements of every joint [rad or m], shape [..., B, 6] (rotations first).
+
+    Args:
+        skeleton: The skeleton.
+        q: Coordinates [rad or m], shape [..., nq].
+    """
+    tables = skeleton.kinematics_tables
+    value, _, _ = tables.functions(_arguments(q, tables.coordinate))
+    if len(tables.factor_entries):
+        factor, _, _ = tables.factors(_arguments(q, tables.factor_coordinate))
+        entries = torch.as_tensor(tables.factor_entries, device=q.device)
+        value = value.index_copy(-1, entries, value[..., entries] * factor)
+    value = value.reshape(*q.shape[:-1], len(skeleton.body_names), 6)
+    scale = torch.cat([torch.ones_like(skeleton.translation_scale), skeleton.translation_scale], dim=-1)
+    return value * scale
+
+
+def joint_element_rates(skeleton: Skeleton, q: Tensor, v: Tensor, a: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Displacements, velocities and accelerations of the six elements of every joint.
+
+    Args:
+        skeleton: The skeleton.
+        q: Coordinates [rad or m], shape [..., nq].
+        v: Their rates [1/s], shape [..., nq].
+        a: Their accelerations [1/s²], shape [..., nq], or None for the part that velocities alone give.
+
+    Returns:
+        Three tensors of shape [..., B, 6].
+    """
+    tables = skeleton.kinematics_tables
+    acceleration = torch.zeros_like(v) if a is None else a
+    x0, x1, x2 = _chain(tables.functions, tables.coordinate, q, v, acceleration)
+    if len(tables.factor_entries):
+        f0, f1, f2 = _chain(tables.factors, tables.factor_coordinate, q, v, acceleration)
+        entries = torch.as_tensor(tables.factor_entries, device=q.device)
+        e0, e1, e2 = x0[..., entries], x1[..., entries], x2[..., entries]
+        x0 = x0.index_copy(-1, entries, e0 * f0)
+        x1 = x1.index_copy(-1, entries, e1 * f0 + e0 * f1)
+        x2 = x2.index_copy(-1, entries, e2 * f0 + 2 * e1 * f1 + e0 * f2)
+    scale = torch.cat([torch.ones_like(skeleton.translation_scale), skeleton.translation_scale], dim=-1)
+    shape = (*q.shape[:-1], len(skeleton.body_names), 6)
+    return x0.reshape(shape) * scale, x1.reshape(shape) * scale, x2.reshape(shape) * scale
+
+
+def _arguments(q: Tensor, coordinate: object) -> Tensor:
+    index = torch.as_tensor(coordinate, device=q.device)
+    return torch.where(index >= 0, q[..., index.clamp(min=0)], torch.zeros((), dtype=q.dtype, device=q.device))
+
+
+def _chain(table: object, coordinate: object, q: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    f0, f1, f2 = table(_arguments(q, coordinate))  # type: ignore[operator]
+    rate, acceleration = _arguments(v, coordinate), _arguments(a, coordinate)
+    return f0, f1 * rate, f1 * acceleration + f2 * rate**2
+
+
+def axis_rotation(axis: Tensor, angle: Tensor) -> Tensor:
+    """Rotation matrices about unit axes (Rodrigues' formula).
+
+    Args:
+        axis: Unit axes, shape [..., 3].
+        angle: Angles [rad], shape [...].
+
+    Returns:
+        Shape [..., 3, 3].
+    """
+    s, c = torch.sin(angle), torch.cos(angle)
+    x, y, z = axis.unbind(-1)
+    t = 1 - c
+    rows = (
+        c + t * x * x, t * x * y - s * z, t * x * z + s * y,
+        t * x * y + s * z, c + t * y * y, t * y * z - s * x,
+        t * x * z - s * y, t * y * z + s * x, c + t * z * z,
+    )  # fmt: skip
+    return torch.stack(torch.broadcast_tensors(*rows), dim=-1).unflatten(-1, (3, 3))
+
+
+def joint_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tensor]:
+    """Pose of every joint's child frame M in its parent frame F.
+
+    Args:
+        skeleton: The skeleton.
+        elements: Displacements, shape [..., B, 6].
+
+    Returns:
+        Rotation, shape [..., B, 3, 3], and position [m], shape [..., B, 3].
+    """
+    r = axis_rotation(skeleton.rotation_axes, elements[..., :3])
+    rotation = r[..., 0, :, :] @ r[..., 1, :, :] @ r[..., 2, :, :]
+    position = (elements[..., 3:, None] * skeleton.translation_axes).sum(-2)
+    return rotation, position
+
+
+def body_transforms(skeleton: Skeleton, q: Tensor) -> tuple[Tensor, Tensor]:
+    """Pose of every body in its tree parent: rotation [..., B, 3, 3] and position [m], shape [..., B, 3]."""
+    rotation, position = joint_transforms(skeleton, joint_elements(skeleton, q))
+    rf, pf = skeleton.parent_rotation, skeleton.parent_position
+    rm, pm = skeleton.child_rotation, skeleton.child_position
+    # Pose of the file's child in the file's parent: X_F · X_FM · X_M^-1.
+    across = rf @ rotation @ rm.transpose(-1, -2)
+    shift = pf + (rf @ position[..., None])[..., 0] - (across @ pm[..., None])[..., 0]
+    flipped = torch.tensor([j.reversed for j in skeleton.joints], device=q.device)
+    if flipped.any():
+        inverse = across.transpose(-1, -2)
+        back = -(inverse @ shift[..., None])[..., 0]
+        across = torch.where(flipped[:, None, None], inverse, across)
+        shift = torch.where(flipped[:, None], back, shift)
+    return across, shift
+
+
+def forward_kinematics(skeleton: Skeleton, q: Tensor) -> BodyPoses:
+    """Poses of all bodies in ground.
+
+    Args:
+        skeleton: The skeleton.
+        q: Coordinates [rad or m], shape [..., nq]; coupled ones are taken as they are (see ``Skeleton.couple``).
+
+    Raises:
+        DataError: ``q`` has not one entry per coordinate.
+    """
+    if q.shape[-1] != skeleton.nq:
+        raise DataError(f"{skeleton.name}: {skeleton.nq} coordinates are needed, got {q.shape[-1]}")
+    local_rotation, local_position = body_transforms(skeleton, q)
+    rotations: list[Tensor] = []
+    positions: list[Tensor] = []
+    for body, parent in enumerate(skeleton.parents):
+        r, p = local_rotation[..., body, :, :], local_position[..., body, :]
+        if parent != GROUND:
+            p = positions[parent] + (rotations[parent] @ p[..., None])[..., 0]
+            r = rotations[parent] @ r
+        rotations.append(r)
+        positions.append(p)
+    return BodyPoses(torch.stack(rotations, dim=-3), torch.stack(positions, dim=-2))
+
+
+def marker_positions(skeleton: Skeleton, q: Tensor, poses: BodyPoses | None = None) -> Tensor:
+    """Positions of the skeleton's markers in ground [m], shape [..., M, 3]."""
+    poses = forward_kinematics(skeleton, q) if poses is None else poses
+    body = skeleton.marker_body
+    rotation, position = poses.rotation[..., body.clamp(min=0), :, :], poses.position[..., body.clamp(min=0), :]
+    carried = position + (rotation @ skeleton.marker_position[..., None])[..., 0]
+    return torch.where((body >= 0)[:, None], carried, skeleton.marker_position)
+
+
+def center_of_mass(skeleton: Skeleton, poses: BodyPoses) -> Tensor:
+    """Centre of mass of the whole body in ground [m], shape [..., 3]."""
+    centers = poses.position + (poses.rotation @ skeleton.mass_center[..., None])[..., 0]
+    return (skeleton.mass[:, None] * centers).sum(-2) / skeleton.mass.sum()
