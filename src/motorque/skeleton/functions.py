@@ -147,6 +147,10 @@ class FunctionTable:
     functions: tuple[Function, ...]
     _cache: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        # Packed here and not at first use: that may be inside a torch.func transform, whose tensors must not be kept.
+        self._tensors(torch.device("cpu"), torch.float64)
+
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Values and first and second derivatives.
 

@@ -179,6 +179,10 @@ class Skeleton:
     contact_spheres: tuple[ContactSphere, ...] = ()
     gravity: Tensor = field(default_factory=lambda: torch.tensor(STANDARD_GRAVITY, dtype=torch.float64))
 
+    def __post_init__(self) -> None:
+        # Tables are made here and not at first use, which may be inside a torch.func transform.
+        _ = self.kinematics_tables, self._coupler_tables
+
     @property
     def nq(self) -> int:
         """Number of generalized coordinates, coupled and locked ones included."""
@@ -304,7 +308,12 @@ class Skeleton:
     @cached_property
     def kinematics_tables(self) -> KinematicsTables:
         """The joint elements flattened for batched evaluation."""
-        return KinematicsTables.of(self.joints)
+        key = id(self.joints)  # replacing tensors keeps the joints, so fits that vary lengths reuse the tables
+        if key not in _TABLES or _TABLES[key][0] is not self.joints:
+            if len(_TABLES) > 64:
+                _TABLES.clear()
+            _TABLES[key] = (self.joints, KinematicsTables.of(self.joints))
+        return _TABLES[key][1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,3 +338,6 @@ class KinematicsTables:
             FunctionTable(tuple(e.factor for e in elements if e.factor is not None)),
             np.array([elements[n].factor_coordinate for n in with_factor], dtype=np.int64),
         )
+
+
+_TABLES: dict[int, tuple[tuple[Joint, ...], KinematicsTables]] = {}

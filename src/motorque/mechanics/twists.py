@@ -1,0 +1,153 @@
+"""How bodies move when coordinates do: joint axes in ground and the twist that each coordinate causes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from motorque.mechanics.kinematics import BodyPoses, _arguments, axis_rotation, joint_elements
+from motorque.skeleton.functions import is_constant
+from motorque.skeleton.skeleton import GROUND, Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class JointAxes:
+    """Axes of every joint in ground at one pose.
+
+    Args:
+        frame: Rotation of the joint's parent frame F to ground, shape [..., B, 3, 3].
+        rotation: Unit axes of the three rotations, as carried by the rotations before them, shape [..., B, 3, 3 (xyz)].
+        translation: Unit axes of the three translations, shape [..., B, 3, 3 (xyz)].
+        origin: Origin of the joint's child frame M, about which the rotations turn [m], shape [..., B, 3].
+    """
+
+    frame: Tensor
+    rotation: Tensor
+    translation: Tensor
+    origin: Tensor
+
+
+def joint_axes(skeleton: Skeleton, q: Tensor, poses: BodyPoses, elements: Tensor | None = None) -> JointAxes:
+    """Axes of every joint in ground.
+
+    Args:
+        skeleton: The skeleton.
+        q: Coordinates [rad or m], shape [..., nq].
+        poses: Body poses at ``q``.
+        elements: Joint displacements at ``q`` if they are known already, shape [..., B, 6].
+    """
+    elements = joint_elements(skeleton, q) if elements is None else elements
+    carried = carried_rotation_axes(skeleton, elements)
+    index = torch.tensor(_carriers(skeleton), device=q.device)
+    grounded = (index == GROUND)[:, None]
+    eye = torch.eye(3, dtype=q.dtype, device=q.device)
+    carrier_rotation = torch.where(grounded[..., None], eye, poses.rotation[..., index.clamp(min=0), :, :])
+    carrier_position = poses.position[..., index.clamp(min=0), :] * ~grounded
+    frame = carrier_rotation @ skeleton.parent_rotation
+    shift = (elements[..., 3:, None] * skeleton.translation_axes).sum(-2)
+    origin = carrier_position + _apply(carrier_rotation, skeleton.parent_position) + _apply(frame, shift)
+    return JointAxes(
+        frame,
+        carried @ frame.transpose(-1, -2),
+        skeleton.translation_axes @ frame.transpose(-1, -2),
+        origin,
+    )
+
+
+def carried_rotation_axes(skeleton: Skeleton, elements: Tensor) -> Tensor:
+    """The three rotation axes of every joint in its frame F, each turned by the rotations before it; [..., B, 3, 3]."""
+    axes = skeleton.rotation_axes
+    first = axis_rotation(axes[:, 0], elements[..., 0])
+    second = _apply(first, axes[:, 1])
+    third = _apply(first, _apply(axis_rotation(axes[:, 1], elements[..., 1]), axes[:, 2]))
+    return torch.stack([axes[:, 0].expand_as(second), second, third], dim=-2)
+
+
+def _apply(rotation: Tensor, vector: Tensor) -> Tensor:
+    return (rotation @ vector[..., None])[..., 0]
+
+
+def _carriers(skeleton: Skeleton) -> list[int]:
+    """Body that carries frame F of each joint: the tree parent, or the body itself where the joint is reversed."""
+    return [body if joint.reversed else skeleton.parents[body] for body, joint in enumerate(skeleton.joints)]
+
+
+@dataclass(frozen=True, eq=False)
+class DrivenElements:
+    """The elements that follow a coordinate: which, which coordinate, and their rate of change with it.
+
+    Args:
+        entry: Index into the flattened elements (6 per body), shape [K].
+        coordinate: The coordinate that each follows, shape [K]; an element with two factors is listed twice.
+        rate: d element / d coordinate, shape [..., K].
+    """
+
+    entry: np.ndarray
+    coordinate: np.ndarray
+    rate: Tensor
+
+
+def driven_elements(skeleton: Skeleton, q: Tensor) -> DrivenElements:
+    """Every pair of an element and a coordinate that moves it, with the derivative at ``q`` [..., nq]."""
+    tables = skeleton.kinematics_tables
+    f0, f1, _ = tables.functions(_arguments(q, tables.coordinate))
+    rates = f1
+    moving = [n for n, c in enumerate(tables.coordinate) if c >= 0 and not is_constant(tables.functions.functions[n])]
+    entries, coordinates, columns = list(moving), list(tables.coordinate[moving]), [f1[..., moving]]
+    if len(tables.factor_entries):
+        g0, g1, _ = tables.factors(_arguments(q, tables.factor_coordinate))
+        with_factor = torch.as_tensor(tables.factor_entries, device=q.device)
+        rates = f1.index_copy(-1, with_factor, f1[..., with_factor] * g0)
+        columns = [rates[..., moving], f0[..., with_factor] * g1]
+        entries += list(tables.factor_entries)
+        coordinates += list(tables.factor_coordinate)
+    entry = np.array(entries, dtype=np.int64)
+    scale = torch.cat([torch.ones_like(skeleton.translation_scale), skeleton.translation_scale], dim=-1).reshape(-1)
+    rate = torch.cat(columns, dim=-1) * scale[torch.as_tensor(entry, device=q.device)]
+    return DrivenElements(entry, np.array(coordinates, dtype=np.int64), rate)
+
+
+def coordinate_twists(skeleton: Skeleton, q: Tensor, axes: JointAxes) -> Tensor:
+    """Twist of the moved bodies per unit rate of each coordinate, in ground about the ground origin.
+
+    Args:
+        skeleton: The skeleton.
+        q: Coordinates [rad or m], shape [..., nq].
+        axes: Joint axes at ``q``.
+
+    Returns:
+        Angular velocity, then linear velocity of the body-fixed point at the ground origin, shape [..., nq, 6]. It
+        holds for the body of the coordinate's joint and all bodies beyond it.
+    """
+    driven = driven_elements(skeleton, q)
+    body = torch.as_tensor(driven.entry // 6, device=q.device)
+    kind = driven.entry % 6
+    rotates = torch.as_tensor(kind < 3, device=q.device)[:, None]
+    which = torch.as_tensor(kind % 3, device=q.device)
+    sign = torch.tensor([-1.0 if skeleton.joints[b].reversed else 1.0 for b in driven.entry // 6], dtype=q.dtype, device=q.device)
+    rotation, translation = axes.rotation[..., body, which, :], axes.translation[..., body, which, :]
+    moment = torch.linalg.cross(axes.origin[..., body, :], rotation)
+    twist = torch.cat([torch.where(rotates, rotation, 0.0), torch.where(rotates, moment, translation)], dim=-1)
+    twist = twist * (driven.rate * sign)[..., None]
+    out = torch.zeros(*q.shape[:-1], skeleton.nq, 6, dtype=q.dtype, device=q.device)
+    return out.index_add(-2, torch.as_tensor(driven.coordinate, device=q.device), twist)
+
+
+def coordinate_bodies(skeleton: Skeleton) -> np.ndarray:
+    """The body whose joint each coordinate belongs to, shape [nq]."""
+    owner = np.zeros(skeleton.nq, dtype=np.int64)
+    for body, joint in enumerate(skeleton.joints):
+        owner[list(joint.coordinates)] = body
+    return owner
+
+
+def descendant_matrix(skeleton: Skeleton) -> np.ndarray:
+    """Entry [a, b] says whether body b is body a or hangs on it; shape [B, B], bool."""
+    count = len(skeleton.body_names)
+    below = np.zeros((count, count), dtype=bool)
+    for body in range(count):
+        below[list(skeleton.ancestors(body)), body] = True
+    return below
