@@ -253,6 +253,19 @@ class Skeleton:
             jacobian[..., coupler.dependent, :] = coupler.scale * f1 * jacobian[..., coupler.independent, :]
         return jacobian[..., list(self.free_coordinates)]
 
+    def fold_couplers(self, q: Tensor, gradient: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradient [..., nq] and symmetric matrix [..., nq, nq] with the coupled coordinates' rows and columns added to
+        those of the coordinates that they follow; the coupled ones' own entries are left over and mean nothing.
+        """
+        for coupler in reversed(self._couplers_in_order):
+            d, i = coupler.dependent, coupler.independent
+            _, slope, _ = self._coupler_table(coupler)(q[..., i : i + 1])
+            slope = coupler.scale * slope
+            gradient[..., i] += slope[..., 0] * gradient[..., d]
+            matrix[..., i, :] += slope * matrix[..., d, :]
+            matrix[..., :, i] += slope * matrix[..., :, d]
+        return gradient, matrix
+
     @cached_property
     def free_coordinates(self) -> tuple[int, ...]:
         """Indices of the coordinates that no coupler drives."""

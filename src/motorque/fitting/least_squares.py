@@ -1,0 +1,116 @@
+"""Many small bounded least-squares problems at once, one per frame, by Levenberg-Marquardt with an active set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Equations = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+BATCH = 512
+"""Problems evaluated together: their matrices stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where each problem ended.
+
+    Args:
+        x: Minimizers, shape [T, n].
+        cost: Their costs, shape [T].
+        converged: Whether it settled, shape [T], bool.
+        rounds: How many rounds were made.
+    """
+
+    x: Tensor
+    cost: Tensor
+    converged: Tensor
+    rounds: int
+
+
+def solve_bounded(
+    equations: Equations,
+    start: Tensor,
+    lower: Tensor,
+    upper: Tensor,
+    *,
+    largest_step: float = 0.5,
+    tolerance: float = 1e-10,
+    max_rounds: int = 150,
+) -> Solution:
+    """Minimize T independent costs within bounds.
+
+    Each round solves the damped normal equations of the variables that no bound holds, clips the step to the bounds,
+    and keeps it where the cost falls. Problems that have settled leave the batch.
+
+    Args:
+        equations: ``(x [K, n], which [K]) -> cost [K], gradient [K, n], Gauss-Newton matrix [K, n, n]`` of the problems
+            ``which``.
+        start: Starting points, shape [T, n]; clipped to the bounds.
+        lower: Lower bounds, shape [n]; ``-inf`` for none.
+        upper: Upper bounds, shape [n].
+        largest_step: No variable moves further than this in one round, so that a joint that the data hardly determine
+            isn't thrown to its other end by the first linearization.
+        tolerance: A problem has settled when the quadratic model promises less than this part of its cost.
+        max_rounds: Rounds before giving up on those that have not settled.
+
+    Source: Bertsekas, SIAM J. Control Optim. 20 (1982) 221 (projected Newton); Marquardt 1963 (damping).
+    """
+    x = start.clamp(lower, upper)
+    active = torch.arange(len(x), device=x.device)
+    cost, gradient, matrix = _evaluate(equations, x, active)
+    damping = torch.full_like(cost, 1e-4)
+    growth = torch.full_like(cost, 4.0)
+    converged = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    best = cost.clone()
+    rounds = 0
+    while len(active) and rounds < max_rounds:
+        rounds += 1
+        here = x[active]
+        step, promise = _steps(here, gradient, matrix, damping[active], lower, upper)
+        settled = promise <= tolerance * cost
+        shrink = (largest_step / step.abs().amax(-1).clamp(min=1e-300)).clamp(max=1.0)
+        trial = (here + shrink[:, None] * step).clamp(lower, upper)
+        new_cost, new_gradient, new_matrix = _evaluate(equations, trial, active)
+        better = new_cost <= cost
+        x[active] = torch.where(better[:, None], trial, here)
+        cost = torch.where(better, new_cost, cost)
+        gradient = torch.where(better[:, None], new_gradient, gradient)
+        matrix = torch.where(better[:, None, None], new_matrix, matrix)
+        best[active] = cost
+        less = (damping[active] / 10).clamp(min=1e-10)
+        damping[active] = torch.where(better, less, damping[active] * growth[active])
+        growth[active] = torch.where(better, torch.full_like(cost, 4.0), growth[active] * 2)
+        # A step that rises however short it is means that rounding hides the rest of the way down.
+        settled |= ~better & (damping[active] > 1e8)
+        converged[active[settled]] = True
+        keep = ~settled
+        active, cost, gradient, matrix = active[keep], cost[keep], gradient[keep], matrix[keep]
+    return Solution(x, best, converged, rounds)
+
+
+def _evaluate(equations: Equations, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    parts = [equations(a, b) for a, b in zip(x.split(BATCH), which.split(BATCH), strict=True)]
+    cost, gradient, matrix = (torch.cat(p) for p in zip(*parts, strict=True))
+    return cost, gradient, matrix
+
+
+def _steps(x: Tensor, gradient: Tensor, matrix: Tensor, damping: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """Damped Gauss-Newton steps [K, n] that leave variables at bounds alone, and the decrease that they promise [K]."""
+    diagonal = matrix.diagonal(dim1=-1, dim2=-2)
+    largest = diagonal.amax(-1, keepdim=True).clamp(min=1e-300)
+    held = ((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0))
+    free = (~held).to(x.dtype)
+    # The floor keeps variables that no datum determines where they are, and the factorization regular.
+    scale = torch.where(held, largest, damping[:, None] * (diagonal + 1e-4 * largest) + 1e-11 * largest)
+    system = matrix * free[:, :, None] * free[:, None, :] + torch.diag_embed(scale)
+    factor, info = torch.linalg.cholesky_ex(system)
+    slope = gradient * free
+    step = -torch.cholesky_solve(slope[..., None], factor)[..., 0]
+    usable = (info == 0)[:, None] & torch.isfinite(step).all(-1, keepdim=True)
+    step = torch.where(usable, step, torch.zeros((), dtype=x.dtype, device=x.device))
+    promise = -0.5 * (slope * step).sum(-1)
+    return step, torch.where(usable[:, 0], promise, torch.full_like(promise, torch.inf))

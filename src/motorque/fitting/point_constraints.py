@@ -1,0 +1,48 @@
+"""Points of two bodies that must coincide, held together by a stiff penalty in inverse kinematics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from motorque.mechanics.kinematics import forward_kinematics
+from motorque.mechanics.twists import coordinate_bodies, coordinate_twists, descendant_matrix, joint_axes
+from motorque.skeleton.skeleton import GROUND, Skeleton
+
+STIFFNESS = 1e7
+"""Weight of a constraint's square against markers whose weights sum to one: 1 cm of pull opens it by about 1 nm."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointConstraintPenalty:
+    """Half the stiff sum of squared distances between constrained points, with derivatives."""
+
+    skeleton: Skeleton
+
+    def normal_equations(self, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Penalty [T], its gradient [T, nq] and Gauss-Newton matrix [T, nq, nq] by all coordinates."""
+        skeleton = self.skeleton
+        poses = forward_kinematics(skeleton, q)
+        twists = coordinate_twists(skeleton, q, joint_axes(skeleton, q, poses))
+        below = torch.as_tensor(descendant_matrix(skeleton), device=q.device)
+        owner = torch.as_tensor(coordinate_bodies(skeleton), device=q.device)
+        gaps, jacobians = [], []
+        for c in skeleton.point_constraints:
+            gap, jacobian = 0.0, 0.0
+            for sign, body, point in ((1.0, c.body_1, c.point_1), (-1.0, c.body_2, c.point_2)):
+                p = poses.point(body, torch.tensor(point, dtype=q.dtype, device=q.device))
+                gap = gap + sign * p
+                if body != GROUND:
+                    column = twists[..., 3:] + torch.linalg.cross(twists[..., :3], p[..., None, :].expand_as(twists[..., :3]))
+                    jacobian = jacobian + sign * column * below[owner, body][:, None]
+            gaps.append(gap)
+            jacobians.append(jacobian)
+        r = torch.cat(gaps, dim=-1)  # type: ignore[arg-type]
+        j = torch.cat(jacobians, dim=-1)  # type: ignore[arg-type]
+        return (
+            0.5 * STIFFNESS * r.square().sum(-1),
+            STIFFNESS * (j @ r[..., None])[..., 0],
+            STIFFNESS * j @ j.transpose(-1, -2),
+        )
