@@ -16,6 +16,7 @@ from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.mechanics.kinematics import BodyPoses, forward_kinematics, joint_element_rates
+from motorque.mechanics.simbody_rates import carrying_rotations
 from motorque.mechanics.speeds import has_balls, rates_from_speeds, speed_matrix
 from motorque.mechanics.twists import JointAxes, coordinate_bodies, coordinate_twists, joint_axes
 from motorque.skeleton.skeleton import GROUND, Skeleton
@@ -44,7 +45,9 @@ def _turn(rotation: Tensor, vector: Tensor) -> Tensor:
     return (rotation @ vector[..., None])[..., 0]
 
 
-def body_motion(skeleton: Skeleton, q: Tensor, rate: Tensor, acceleration: Tensor) -> tuple[BodyPoses, JointAxes, BodyMotion]:
+def body_motion(
+    skeleton: Skeleton, q: Tensor, rate: Tensor, acceleration: Tensor, *, as_simbody: bool = False
+) -> tuple[BodyPoses, JointAxes, BodyMotion]:
     """Poses, joint axes, velocities and accelerations of all bodies.
 
     Args:
@@ -52,17 +55,19 @@ def body_motion(skeleton: Skeleton, q: Tensor, rate: Tensor, acceleration: Tenso
         q: Coordinates [rad or m], shape [..., nq].
         rate: Their first time derivatives, shape [..., nq].
         acceleration: Their second time derivatives, shape [..., nq].
+        as_simbody: Whether the axes of custom joints turn as in Simbody (see `simbody_rates`) instead of as they do.
     """
     poses = forward_kinematics(skeleton, q)
     e0, e1, e2 = joint_element_rates(skeleton, q, rate, acceleration)
     axes = joint_axes(skeleton, q, poses, e0)
     # Motion of M against F: each rotation axis is carried by the rotations before it.
     spin = axes.rotation * e1[..., :3, None]
+    carries_second, carries_third = carrying_rotations(skeleton, as_simbody=as_simbody)
     relative_velocity = spin.sum(-2)
     relative_acceleration = (
         (axes.rotation * e2[..., :3, None]).sum(-2)
-        + torch.linalg.cross(spin[..., 0, :], spin[..., 1, :])
-        + torch.linalg.cross(spin[..., 0, :] + spin[..., 1, :], spin[..., 2, :])
+        + torch.linalg.cross((spin * carries_second).sum(-2), spin[..., 1, :])
+        + torch.linalg.cross((spin * carries_third).sum(-2), spin[..., 2, :])
     )
     slide_velocity = (axes.translation * e1[..., 3:, None]).sum(-2)
     slide_acceleration = (axes.translation * e2[..., 3:, None]).sum(-2)
@@ -107,6 +112,7 @@ def inverse_dynamics(
     a: Tensor,
     *,
     wrenches: Mapping[str, Wrench] | None = None,
+    as_simbody: bool = False,
 ) -> Tensor:
     """Generalized forces that produce a motion under gravity and external wrenches.
 
@@ -117,6 +123,8 @@ def inverse_dynamics(
         a: Generalized accelerations, shape [..., nv].
         wrenches: External force [N] and moment about the **ground origin** [N·m] on a body, by body name, in ground,
             each of shape [..., 3].
+        as_simbody: Whether the axes of custom joints turn as in Simbody, for an answer that equals OpenSim's, instead of
+            as they do (see `simbody_rates`).
 
     Returns:
         Generalized forces [N·m or N], shape [..., nv], one for every coordinate, coupled ones included.
@@ -129,7 +137,7 @@ def inverse_dynamics(
         if x.shape[-1] != skeleton.nq:
             raise DataError(f"{skeleton.name}: {label} needs {skeleton.nq} columns, got {x.shape[-1]}")
     rate, acceleration = rates_from_speeds(skeleton, q, v, a)
-    poses, axes, motion = body_motion(skeleton, q, rate, acceleration)
+    poses, axes, motion = body_motion(skeleton, q, rate, acceleration, as_simbody=as_simbody)
     force, moment = inertial_wrenches(skeleton, poses, motion)
     for name, (external_force, external_moment) in (wrenches or {}).items():
         body = skeleton.body(name)
