@@ -1,0 +1,384 @@
+"""Segment scales and marker offsets found together with the poses, where there is no static trial to measure.
+
+Unknown are a few scale factors (shared by left and right), where each marker sits on its segment, and the pose in a few
+dozen frames. Minimized are the distances between model and measured markers, weighted by how well they are measured,
+plus what is known before: people's proportions vary by some per cent around their size, palpated landmarks lie within
+a centimetre or two of where anatomy says, and other markers anywhere on their segment.
+
+All unknowns are found by Gauss-Newton with the poses eliminated frame by frame (Schur complement).
+Source of the approach: Reinbolt et al., J. Biomech. 38 (2005) 621 (joint parameters and motion found together);
+Werling et al., PLoS ONE 18 (2023) e0295152 (scales, offsets and poses of a whole skeleton).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motorque.errors import DataError
+from motorque.fitting.ik import inverse_kinematics
+from motorque.journal import Journal
+from motorque.mechanics.kinematics import BodyPoses, forward_kinematics, joint_elements, marker_positions
+from motorque.mechanics.twists import coordinate_bodies, coordinate_twists, descendant_matrix, joint_axes
+from motorque.series import Markers, Scales
+from motorque.skeleton.scaling import scale_lengths
+from motorque.skeleton.skeleton import GROUND, Skeleton
+
+MEASUREMENT_STD = 0.01
+"""How far a marker strays from a rigid segment [m]: soft tissue moves by 5 to 20 mm (Leardini et al., Gait Posture 21
+(2005) 212); the smaller end, since errors shared by all frames go to the offsets."""
+
+PROPORTION_STD = 0.06
+"""Spread of one segment's scale around the whole person's: coefficients of variation of segment lengths relative to
+height are 3 to 6 % (Drillis, Contini, Bluestein, Artif. Limbs 8 (1964) 44)."""
+
+SIZE_STD = 0.10
+"""Spread of the whole person's scale around 1 where no height is given: adult height varies by 5 % within a sex; twice
+that leaves room for adolescents."""
+
+HEIGHT_STD = 0.02
+"""Spread of the whole person's scale around given height over the skeleton's own height."""
+
+POSE_STD = 1.0
+"""Weak pull of every angle to its default [rad], which only decides what no marker does."""
+
+
+@dataclass(frozen=True)
+class ScaleGroup:
+    """Bodies and axes that share one factor: pairs of a body name and axes (``"xyz"``, ``"y"``)."""
+
+    name: str
+    members: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class BodyFit:
+    """A skeleton fitted to a person by its motion.
+
+    Args:
+        skeleton: Scaled skeleton with its markers moved to where they were found.
+        scales: Factor of every body and axis with standard deviations.
+        rms: Marker error over the frames used [m].
+        marker_shift: How far each marker moved from its place on the scaled generic skeleton [m], by name.
+    """
+
+    skeleton: Skeleton
+    scales: Scales
+    rms: float
+    marker_shift: Mapping[str, float]
+
+
+def default_groups(skeleton: Skeleton) -> list[ScaleGroup]:
+    """Scale groups for a full body: pelvis and trunk by axis, limbs segment by segment, left and right together.
+
+    Bodies of other skeletons that carry none of the usual names each get one factor for all axes.
+    """
+    names = skeleton.body_names
+    sides = ("_r", "_l")
+
+    def both(*stems: str) -> tuple[tuple[str, str], ...]:
+        return tuple((stem + side, "xyz") for stem in stems for side in sides if stem + side in names)
+
+    groups = [ScaleGroup(f"{body} {axis}", ((body, axis),)) for body in ("pelvis", "torso") if body in names for axis in "xyz"]
+    groups += [
+        ScaleGroup("thigh", both("femur", "patella")),
+        ScaleGroup("shank", both("tibia")),
+        ScaleGroup("foot", both("talus", "calcn", "toes")),
+        ScaleGroup("upper arm", both("humerus")),
+        ScaleGroup("forearm", both("ulna", "radius", "hand")),
+    ]
+    groups = [g for g in groups if g.members]
+    covered = {body for g in groups for body, _ in g.members}
+    return groups + [ScaleGroup(n, ((n, "xyz"),)) for n in names if n not in covered]
+
+
+def fit_body(
+    skeleton: Skeleton,
+    recordings: Sequence[Markers],
+    *,
+    marker_std: Mapping[str, float],
+    height_ratio: float | None = None,
+    frames: int = 30,
+    rounds: int = 20,
+    journal: Journal | None = None,
+) -> BodyFit:
+    """Find scales and marker offsets from recordings of the same person.
+
+    Args:
+        skeleton: Generic skeleton with markers at their anatomical places, named as in the recordings.
+        recordings: Marker trajectories (a static trial counts like any other), in ground [m].
+        marker_std: How well each marker's place on its segment is known beforehand [m], by name.
+        height_ratio: The person's height over the skeleton's, if it is known.
+        frames: How many frames are used in all.
+        rounds: Most Gauss-Newton rounds.
+        journal: Where what was found is recorded.
+
+    Raises:
+        DataError: Too few markers are known or seen.
+    """
+    journal = journal if journal is not None else Journal()
+    names = [n for n in skeleton.marker_names if n in marker_std and any(n in r.names for r in recordings)]
+    if len(names) < 6:
+        raise DataError(f"only {len(names)} markers of the recording are known on the skeleton; at least 6 are needed to scale it")
+    chosen = [skeleton.marker_names.index(n) for n in names]
+    body = skeleton.with_markers([skeleton.markers[i] for i in chosen], skeleton.marker_position[chosen])
+    targets = _choose_frames(recordings, names, frames)
+    problem = _Problem(body, default_groups(body), targets, torch.tensor([marker_std[n] for n in names]), height_ratio)
+    theta, q = problem.solve(rounds)
+    factors = problem.factors(theta)
+    fitted = problem.apply(theta)
+    model = marker_positions(fitted, q)
+    error = (model - torch.nan_to_num(targets)).norm(dim=-1)[problem.seen]
+    rms = float(error.square().mean().sqrt())
+    std = problem.factor_std(theta, q)
+    scales = Scales(body.body_names, factors.numpy(), std)
+    shift = problem.offsets(theta).norm(dim=-1)
+    journal.info(
+        "segment scales found from the motion itself: "
+        + ", ".join(f"{g.name} {float(f):.3f}" for g, f in zip(problem.groups, problem.group_factors(theta), strict=True))
+        + f"; marker error {1000 * rms:.1f} mm over {len(q)} frames",
+        "scaling",
+    )
+    return BodyFit(fitted, scales, rms, dict(zip(names, shift.tolist(), strict=True)))
+
+
+def _choose_frames(recordings: Sequence[Markers], names: Sequence[str], count: int) -> Tensor:
+    """Frames spread over all recordings, of those that show most markers; [K, M, 3] with NaN for what is not seen."""
+    stacks = []
+    share = max(4, count // len(recordings))
+    for recording in recordings:
+        full = np.full((len(recording.times), len(names), 3), np.nan)
+        for column, name in enumerate(names):
+            if name in recording.names:
+                full[:, column] = recording.positions[:, recording.names.index(name)]
+        visible = np.isfinite(full[..., 0]).sum(1)
+        best = np.flatnonzero(visible >= np.quantile(visible, 0.5))
+        stacks.append(full[best[np.unique(np.linspace(0, len(best) - 1, share).round().astype(int))]])
+    return torch.as_tensor(np.concatenate(stacks))
+
+
+class _Problem:
+    """Residuals and derivatives of the joint fit. Unknowns θ: log scale of the person, log scales of the groups relative
+    to it, marker offsets [m] in their (scaled) bodies."""
+
+    def __init__(
+        self, skeleton: Skeleton, groups: list[ScaleGroup], targets: Tensor, marker_std: Tensor, height_ratio: float | None
+    ) -> None:
+        self.skeleton, self.groups = skeleton, groups
+        self.seen = torch.isfinite(targets[..., 0])
+        self.targets = torch.nan_to_num(targets)
+        self.marker_std = marker_std.double()
+        count = len(skeleton.body_names)
+        self.spread = torch.zeros(count, 3, len(groups), dtype=torch.float64)
+        for column, group in enumerate(groups):
+            for name, axes in group.members:
+                for axis in axes:
+                    self.spread[skeleton.body(name), "xyz".index(axis), column] = 1.0
+        self.size_mean = 0.0 if height_ratio is None else float(np.log(height_ratio))
+        self.size_std = SIZE_STD if height_ratio is None else HEIGHT_STD
+        self.variables = [i for i in skeleton.free_coordinates if not skeleton.coordinates[i].locked]
+        self.extents = _chain_extents(skeleton)
+
+    @property
+    def head(self) -> int:
+        return 1 + len(self.groups)
+
+    def group_factors(self, theta: Tensor) -> Tensor:
+        return torch.exp(theta[0] + theta[1 : self.head])
+
+    def factors(self, theta: Tensor) -> Tensor:
+        return torch.exp(theta[0] * (self.spread.sum(-1) > 0) + self.spread @ theta[1 : self.head])
+
+    def offsets(self, theta: Tensor) -> Tensor:
+        return theta[self.head :].reshape(-1, 3)
+
+    def apply(self, theta: Tensor) -> Skeleton:
+        scaled = scale_lengths(self.skeleton, self.factors(theta))
+        return dataclasses.replace(scaled, marker_position=scaled.marker_position + self.offsets(theta))
+
+    def solve(self, rounds: int) -> tuple[Tensor, Tensor]:
+        theta = torch.zeros(self.head + 3 * len(self.skeleton.markers), dtype=torch.float64)
+        theta[0] = self._first_size()
+        times = np.arange(len(self.targets), dtype=float)
+        positions = np.where(self.seen.numpy()[..., None], self.targets.numpy(), np.nan)
+        weights = {m.name: float(1 / (MEASUREMENT_STD**2 + s**2)) for m, s in zip(self.skeleton.markers, self.marker_std, strict=True)}
+        # Frames are not in sequence here, so each is solved on its own: far-apart times make no key frames.
+        start = inverse_kinematics(self.apply(theta), Markers(times, positions, self.skeleton.marker_names), weights=weights)
+        q = torch.as_tensor(start.motion.values)
+        cost = self._cost(theta, q)
+        damping = 1e-3
+        for _ in range(rounds):
+            step_theta, step_q = self._step(theta, q, damping)
+            new_theta = theta + step_theta
+            new_q = self.skeleton.couple(q + step_q)
+            new_cost = self._cost(new_theta, new_q)
+            if new_cost < cost:
+                done = cost - new_cost < 1e-5 * cost
+                theta, q, cost, damping = new_theta, new_q, new_cost, max(damping / 10, 1e-9)
+                if done:
+                    break
+            else:
+                damping *= 10
+                if damping > 1e6:
+                    break
+        return theta, q
+
+    def _first_size(self) -> float:
+        """Whole-body scale from distances between markers, seen against the model's in its default pose.
+
+        Distances within a frame change with the pose; the ratio of their root mean squares over all pairs of markers on
+        the same body does not.
+        """
+        model = marker_positions(self.skeleton, self.skeleton.default_pose)
+        body = self.skeleton.marker_body
+        same = (body[:, None] == body[None]) & (self.marker_std[:, None] < 0.03) & (self.marker_std[None] < 0.03)
+        first, second = torch.nonzero(same.triu(1), as_tuple=True)
+        if len(first) == 0:
+            return self.size_mean
+        expected = (model[first] - model[second]).norm(dim=-1)
+        both = self.seen[:, first] & self.seen[:, second]
+        measured = (self.targets[:, first] - self.targets[:, second]).norm(dim=-1)
+        usable = both & (expected > 0.05)
+        if not usable.any():
+            return self.size_mean
+        ratio = (measured / expected.clamp(min=1e-9))[usable].median()
+        return float(torch.log(ratio).clamp(-0.5, 0.5))
+
+    def _priors(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Deviation of θ from what is known beforehand, and its weight 1/σ²."""
+        mean = torch.zeros_like(theta)
+        mean[0] = self.size_mean
+        std = torch.cat(
+            [
+                torch.tensor([self.size_std]),
+                torch.full((len(self.groups),), PROPORTION_STD),
+                self.marker_std.repeat_interleave(3),
+            ]
+        ).double()
+        return theta - mean, 1 / std**2
+
+    def _cost(self, theta: Tensor, q: Tensor) -> Tensor:
+        r = (marker_positions(self.apply(theta), q) - self.targets)[self.seen]
+        deviation, weight = self._priors(theta)
+        pose = (q - self.skeleton.default_pose)[:, self._pulled()]
+        # A few frames stand for thousands that share each marker's slow errors, so each counts once as it is.
+        return r.square().sum() / MEASUREMENT_STD**2 + (weight * deviation.square()).sum() + (pose / POSE_STD).square().sum()
+
+    def _pulled(self) -> list[int]:
+        """Rotations other than the root's, which the weak pose prior acts on."""
+        return [
+            i
+            for i in self.variables
+            if self.skeleton.coordinates[i].rotational and self.skeleton.parents[int(coordinate_bodies(self.skeleton)[i])] != GROUND
+        ]
+
+    def _jacobians(self, theta: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Residuals [K, M, 3] and their derivatives by θ [K, M, 3, nθ] and by the free coordinates [K, M, 3, n]."""
+        body = self.apply(theta)
+        poses = forward_kinematics(body, q)
+        p = marker_positions(body, q, poses)
+        twists = coordinate_twists(body, q, joint_axes(body, q, poses))
+        below = torch.as_tensor(descendant_matrix(body))
+        on = body.marker_body
+        moves = below[torch.as_tensor(coordinate_bodies(body))][:, on.clamp(min=0)] & (on >= 0)
+        velocity = twists[:, None, :, 3:] + torch.linalg.cross(twists[:, None, :, :3], p[:, :, None, :])
+        by_q = (velocity * moves.T[None, :, :, None]).transpose(-1, -2) @ body.coupling_matrix(q)[:, None]
+        keep = [body.free_coordinates.index(i) for i in self.variables]
+        by_factor = self.extents.by_factor(body, poses, joint_elements(self.skeleton, q), self.skeleton)
+        factors = self.factors(theta)
+        by_log = by_factor * factors  # derivative by the logarithm of each body's and axis' factor
+        group = torch.einsum("kmibx,bxg->kmig", by_log, self.spread)
+        rotation = torch.where((on >= 0)[:, None, None], poses.rotation[:, on.clamp(min=0)], torch.eye(3, dtype=torch.float64))
+        count = len(body.markers)
+        by_offset = torch.zeros(len(q), count, 3, count, 3, dtype=torch.float64)
+        by_offset[:, torch.arange(count), :, torch.arange(count), :] = rotation.transpose(0, 1)
+        by_theta = torch.cat([group.sum(-1, keepdim=True), group, by_offset.flatten(-2)], dim=-1)
+        seen = self.seen[..., None]
+        return (p - self.targets) * seen, by_theta * seen[..., None], by_q[..., keep] * seen[..., None]
+
+    def _system(self, theta: Tensor, q: Tensor, damping: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """The reduced matrix and gradient for θ, and what gives the poses back: (S, g, Hqq⁻¹Hqθ, Hqq⁻¹gq, keep)."""
+        r, a, b = self._jacobians(theta, q)
+        frames = len(q)
+        w = 1 / MEASUREMENT_STD**2
+        a, b, r = a.reshape(frames, -1, a.shape[-1]), b.reshape(frames, -1, b.shape[-1]), r.reshape(frames, -1)
+        hqq = w * b.transpose(1, 2) @ b
+        hqt = w * b.transpose(1, 2) @ a
+        gq = w * (b.transpose(1, 2) @ r[..., None])[..., 0]
+        pulled = torch.zeros(self.skeleton.nq, dtype=torch.float64)
+        pulled[self._pulled()] = 1 / POSE_STD**2
+        pulled = pulled[self.variables]
+        gq = gq + pulled * (q - self.skeleton.default_pose)[:, self.variables]
+        diagonal = hqq.diagonal(dim1=1, dim2=2)
+        hqq = hqq + torch.diag_embed(pulled + damping * diagonal + 1e-6)
+        deviation, weight = self._priors(theta)
+        flat = a.reshape(-1, a.shape[-1])
+        htt = w * flat.T @ flat + torch.diag(weight)
+        gt = w * flat.T @ r.reshape(-1) + weight * deviation
+        factor = torch.linalg.cholesky(hqq)
+        back = torch.cholesky_solve(hqt, factor)
+        shift = torch.cholesky_solve(gq[..., None], factor)[..., 0]
+        reduced = htt + damping * torch.diag(htt.diagonal()) - (hqt.transpose(1, 2) @ back).sum(0)
+        gradient = gt - torch.einsum("knt,kn->t", hqt, shift)
+        return reduced, gradient, back, shift, htt
+
+    def _step(self, theta: Tensor, q: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+        reduced, gradient, back, shift, _ = self._system(theta, q, damping)
+        step = -torch.linalg.solve(reduced, gradient)
+        step_q = torch.zeros_like(q)
+        step_q[:, self.variables] = (-shift - back @ step).clamp(-0.5, 0.5)
+        return step, step_q
+
+    def factor_std(self, theta: Tensor, q: Tensor) -> NDArray[np.float64]:
+        """Standard deviation of every factor from the curvature of the fit, shape [B, 3]."""
+        reduced, *_ = self._system(theta, q, 0.0)
+        covariance = torch.linalg.inv(reduced)
+        to_log = torch.cat([(self.spread.sum(-1) > 0).double()[..., None], self.spread], dim=-1)
+        variance = torch.einsum("bxi,ij,bxj->bx", to_log, covariance[: self.head, : self.head], to_log)
+        return np.asarray((self.factors(theta) * variance.clamp(min=0).sqrt()).numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class _ChainExtents:
+    """How far the chain to each marker runs through each body, unscaled.
+
+    A marker's position is a sum over the bodies between ground and it of R_body · (factors ⊙ extent): from where the
+    chain enters the body (frame M of its joint) to where it leaves it (frame F of the next joint, or the marker).
+    """
+
+    through: Tensor  # [M, B]: body lies between ground and marker
+    constant: Tensor  # [M, B, 3]: extent without the translations inside joints
+    next_joint: Tensor  # [M, B]: joint by which the chain leaves the body towards the marker, -1 at the marker
+
+    def by_factor(self, scaled: Skeleton, poses: BodyPoses, elements: Tensor, generic: Skeleton) -> Tensor:
+        """Derivative of the markers by every body's and axis' factor [m], shape [K, M, 3, B, 3]."""
+        extent = self.constant.expand(len(elements), -1, -1, -1)
+        # Translations inside the next joint belong to the body that carries its parent frame.
+        slide = (elements[..., 3:, None] * (generic.translation_axes @ generic.parent_rotation.transpose(-1, -2))).sum(-2)
+        index = self.next_joint.clamp(min=0)
+        extent = extent + slide[:, index] * (self.next_joint >= 0)[..., None]
+        return torch.einsum("kbix,kmbx,mb->kmibx", poses.rotation, extent, self.through)
+
+
+def _chain_extents(skeleton: Skeleton) -> _ChainExtents:
+    if any(joint.reversed for joint in skeleton.joints):
+        raise DataError(f"{skeleton.name}: scaling from motion is not supported for models with reversed joints; give a static trial")
+    bodies, markers = len(skeleton.body_names), len(skeleton.markers)
+    through = torch.zeros(markers, bodies, dtype=torch.float64)
+    constant = torch.zeros(markers, bodies, 3, dtype=torch.float64)
+    next_joint = torch.full((markers, bodies), -1)
+    for m, marker in enumerate(skeleton.markers):
+        after = -1
+        for body in skeleton.ancestors(marker.body):
+            through[m, body] = 1.0
+            leave = skeleton.marker_position[m] if after < 0 else skeleton.parent_position[after]
+            constant[m, body] = leave - skeleton.child_position[body]
+            next_joint[m, body] = after
+            after = body
+    return _ChainExtents(through, constant, next_joint)
