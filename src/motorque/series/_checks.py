@@ -44,3 +44,16 @@ def as_names(names: Sequence[str], what: str) -> tuple[str, ...]:
     if repeated:
         raise DataError(f"{what}: the name {repeated[0]!r} occurs more than once; rename one of them")
     return result
+
+
+def sampling_rate(times: Array) -> float:
+    """Sampling rate of increasing times [Hz]; NaN for a single frame.
+
+    Times in files are rounded, so evenly spaced ones are averaged; where frames are missing the median step counts.
+    """
+    if len(times) < 2:
+        return float("nan")
+    steps = np.diff(times)
+    middle = float(np.median(steps))
+    even = np.abs(steps - middle).max() < 0.5 * middle
+    return float((len(times) - 1) / (times[-1] - times[0])) if even else 1.0 / middle

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from motorque.errors import DataError
-from motorque.series._checks import Array, as_array, as_names, as_times
+from motorque.series._checks import Array, as_array, as_names, as_times, sampling_rate
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Markers:
 
     @property
     def rate(self) -> float:
-        """Sampling rate [Hz]: one over the median time step; NaN for a single frame."""
-        return float(1.0 / np.median(np.diff(self.times))) if len(self.times) > 1 else float("nan")
+        """Sampling rate [Hz]; NaN for a single frame."""
+        return sampling_rate(self.times)
 
     @property
     def seen(self) -> np.ndarray:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from motorque.errors import DataError
-from motorque.series._checks import Array, as_array, as_names, as_times
+from motorque.series._checks import Array, as_array, as_names, as_times, sampling_rate
 from motorque.series.markers import within
 
 
@@ -40,8 +38,8 @@ class Motion:
 
     @property
     def rate(self) -> float:
-        """Sampling rate [Hz]: one over the median time step; NaN for a single frame."""
-        return float(1.0 / np.median(np.diff(self.times))) if len(self.times) > 1 else float("nan")
+        """Sampling rate [Hz]; NaN for a single frame."""
+        return sampling_rate(self.times)
 
     def column(self, name: str) -> Array:
         """One coordinate over time [rad or m], shape [T]; raises :class:`DataError` if it is not there."""
