@@ -21,7 +21,7 @@ from motorque.errors import DataError
 from motorque.fitting.ik_start import starting_poses
 from motorque.fitting.least_squares import solve_bounded
 from motorque.fitting.marker_normal_equations import MarkerSystem
-from motorque.fitting.point_constraints import PointConstraintPenalty
+from motorque.fitting.point_constraints import STAGES, PointConstraintPenalty
 from motorque.journal import Journal
 from motorque.mechanics.kinematics import marker_positions
 from motorque.series import Markers, Motion
@@ -176,7 +176,8 @@ class _Solver:
         self.skeleton, self.targets, self.weights = skeleton, targets, weights
         self.system = MarkerSystem(skeleton)
         self.task_weight, self.task_value = tasks
-        self.constraints = PointConstraintPenalty(skeleton) if skeleton.point_constraints else None
+        self.stages = [PointConstraintPenalty(skeleton, s) for s in STAGES] if skeleton.point_constraints else [None]
+        self.constraints = self.stages[-1]
         self.variables = [i for i in skeleton.free_coordinates if not skeleton.coordinates[i].locked]
         self.keep = torch.tensor(self.variables)
         bounds = [skeleton.coordinates[i].range if skeleton.coordinates[i].clamped else (-np.inf, np.inf) for i in self.variables]
@@ -208,10 +209,12 @@ class _Solver:
 
     def solve(self, q: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Coordinates [K, nq], costs [K] and convergence [K] of some frames from given starts."""
-        solution = solve_bounded(
-            lambda x, k: self.equations(x, which[k]), q[:, self.variables], self.lower, self.upper
-        )
-        return self.expand(solution.x), solution.cost, solution.converged
+        x = q[:, self.variables]
+        for constraints in self.stages:
+            self.constraints = constraints
+            solution = solve_bounded(lambda y, k: self.equations(y, which[k]), x, self.lower, self.upper)
+            x = solution.x
+        return self.expand(x), solution.cost, solution.converged
 
     def solve_all(
         self, q: Tensor, which: Tensor, progress: Callable[[int, int], None] | None

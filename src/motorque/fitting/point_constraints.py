@@ -11,8 +11,10 @@ from motorque.mechanics.kinematics import forward_kinematics
 from motorque.mechanics.twists import coordinate_bodies, coordinate_twists, descendant_matrix, joint_axes
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
-STIFFNESS = 1e7
-"""Weight of a constraint's square against markers whose weights sum to one: 1 cm of pull opens it by about 1 nm."""
+STAGES = (1e1, 1e3, 1e5, 1e7)
+"""Weights of a constraint's square against markers whose weights sum to one, each fit starting from the one before: a
+stiff constraint from the start would allow only tiny steps along its curved surface. The last lets 1 cm of pull open it
+by about 1 nm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +22,7 @@ class PointConstraintPenalty:
     """Half the stiff sum of squared distances between constrained points, with derivatives."""
 
     skeleton: Skeleton
+    stiffness: float = STAGES[-1]
 
     def normal_equations(self, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Penalty [T], its gradient [T, nq] and Gauss-Newton matrix [T, nq, nq] by all coordinates."""
@@ -42,7 +45,7 @@ class PointConstraintPenalty:
         r = torch.cat(gaps, dim=-1)  # type: ignore[arg-type]
         j = torch.cat(jacobians, dim=-1)  # type: ignore[arg-type]
         return (
-            0.5 * STIFFNESS * r.square().sum(-1),
-            STIFFNESS * (j @ r[..., None])[..., 0],
-            STIFFNESS * j @ j.transpose(-1, -2),
+            0.5 * self.stiffness * r.square().sum(-1),
+            self.stiffness * (j @ r[..., None])[..., 0],
+            self.stiffness * j @ j.transpose(-1, -2),
         )
