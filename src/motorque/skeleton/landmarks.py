@@ -86,11 +86,13 @@ _RIGHT_AND_MIDDLE: tuple[tuple[str, str, float, float, float, Kind, float], ...]
     ("toe_2_r", "calcn_r", 0.184, 0.017, 0.007, "bony", 12),  # head of the second metatarsal [O] [S]
     ("toe_1_r", "calcn_r", 0.190, 0.012, -0.036, "bony", 15),  # head of the first metatarsal [H] [A]
     ("toe_5_r", "calcn_r", 0.143, 0.004, 0.062, "bony", 12),  # head of the fifth metatarsal [O] [A] [S]
+    ("toe_5_front_r", "calcn_r", 0.183, 0.019, 0.060, "bony", 25),  # the same on a shoe, as that set has it [S]
     ("toe_5_base_r", "calcn_r", 0.075, 0.005, 0.053, "bony", 20),  # tuberosity of the fifth metatarsal
     ("midfoot_top_r", "calcn_r", 0.110, 0.050, -0.010, "technical", 50),  # [H]
     ("midfoot_lateral_r", "calcn_r", 0.100, 0.020, 0.040, "technical", 50),  # [H]
     ("toe_lateral_r", "calcn_r", 0.180, 0.0, 0.065, "technical", 50),  # [H]
-    ("toe_tip_r", "toes_r", 0.078, 0.012, -0.012, "bony", 15),  # tip of the shoe or great toe [H] [S]
+    ("toe_tip_r", "toes_r", 0.079, 0.022, -0.011, "bony", 15),  # tip of the shoe or great toe [H] [S]
+    ("hallux_base_r", "toes_r", 0.026, 0.040, -0.030, "bony", 15),  # on top of the great toe's joint [A]
     ("hallux_r", "toes_r", 0.065, 0.012, -0.018, "bony", 15),  # great toe [P]
     ("small_toe_r", "toes_r", 0.020, 0.008, 0.052, "bony", 20),  # [P], level with the spheres of [C]
     # Trunk and head
@@ -119,8 +121,8 @@ _RIGHT_AND_MIDDLE: tuple[tuple[str, str, float, float, float, Kind, float], ...]
     ("elbow_center_r", "humerus_r", 0.010, -0.283, -0.006, "joint", 12),  # between the epicondyles and the joint
     ("upper_arm_r", "humerus_r", 0.005, -0.150, 0.045, "technical", 100),
     ("biceps_r", "humerus_r", 0.037, -0.180, 0.018, "technical", 100),  # [S]
-    ("wrist_radius_r", "radius_r", -0.003, -0.225, 0.048, "bony", 15),  # radial styloid [O] [A]
-    ("wrist_ulna_r", "radius_r", -0.023, -0.225, -0.019, "bony", 15),  # ulnar styloid [O] [A]
+    ("wrist_radius_r", "radius_r", -0.014, -0.225, 0.042, "bony", 15),  # radial styloid; [O] and [A] 3 cm apart
+    ("wrist_ulna_r", "radius_r", -0.026, -0.225, -0.016, "bony", 15),  # ulnar styloid [O] [A]
     ("wrist_dorsal_r", "radius_r", -0.030, -0.235, 0.006, "bony", 20),  # [S]
     ("wrist_center_r", "radius_r", -0.009, -0.234, 0.013, "joint", 15),  # where the hand begins
     ("forearm_r", "radius_r", 0.010, -0.120, 0.035, "technical", 100),  # [S]
