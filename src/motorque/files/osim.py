@@ -58,8 +58,19 @@ def read_osim(path: str | Path, *, journal: Journal | None = None) -> OsimModel:
             function or constraint.
     """
     path = Path(path)
+    return osim_from_tree(parse_xml(path), path, journal=journal)
+
+
+def osim_from_tree(tree: etree._ElementTree, path: str | Path, *, journal: Journal | None = None) -> OsimModel:
+    """The model in an XML tree, such as one that was edited; raises as :func:`read_osim` does.
+
+    Args:
+        tree: The document.
+        path: Where it came from, for messages.
+        journal: Where things that matter to the user are recorded.
+    """
+    path = Path(path)
     journal = journal if journal is not None else Journal()
-    tree = parse_xml(path)
     model = model_node(tree, path)
     try:
         return OsimModel(path, tree, _version(tree.getroot()), _skeleton(model, path, journal))
@@ -93,7 +104,7 @@ def _skeleton(model: Node, path: Path, journal: Journal) -> Skeleton:
         if label != "ground":
             bodies.append(_body(node, label))
         joints += _nested_joints(node, label)
-    frames = _FrameFinder(model, [b.name for b in bodies])
+    frames = FrameFinder(model, [b.name for b in bodies])
     for node in objects(model.find("JointSet")):
         parent = frames.socket(node, "parent_frame")
         child = frames.socket(node, "child_frame")
@@ -144,7 +155,7 @@ def _nested_joints(body: Node, name: str) -> list[tuple[Node, Frame, Frame]]:
     return found
 
 
-class _FrameFinder:
+class FrameFinder:
     """Resolves the names and paths by which parts of a model say which frame they are fixed to."""
 
     def __init__(self, model: Node, bodies: list[str]) -> None:
@@ -195,7 +206,7 @@ class _FrameFinder:
         return base.then(numbers(node, "translation", 3, (0.0,) * 3), euler_xyz(numbers(node, "orientation", 3, (0.0,) * 3)))
 
 
-def _markers(model: Node, frames: _FrameFinder) -> Iterator[tuple[str, Frame, bool]]:
+def _markers(model: Node, frames: FrameFinder) -> Iterator[tuple[str, Frame, bool]]:
     for node in objects(model.find("MarkerSet")):
         if node.tag != "Marker":
             continue
@@ -207,7 +218,7 @@ def _markers(model: Node, frames: _FrameFinder) -> Iterator[tuple[str, Frame, bo
 
 
 def _constraints(
-    model: Node, frames: _FrameFinder, journal: Journal
+    model: Node, frames: FrameFinder, journal: Journal
 ) -> tuple[list[tuple[str, str, str, object, float]], list[tuple[str, str, np.ndarray, str, np.ndarray]]]:
     couplers, points = [], []
     for node in objects(model.find("ConstraintSet")):
@@ -237,7 +248,7 @@ def _constraints(
     return couplers, points
 
 
-def _contact_spheres(model: Node, frames: _FrameFinder) -> Iterator[tuple[str, str, np.ndarray, float]]:
+def _contact_spheres(model: Node, frames: FrameFinder) -> Iterator[tuple[str, str, np.ndarray, float]]:
     for node in objects(model.find("ContactGeometrySet")):
         if node.tag != "ContactSphere":
             continue
@@ -246,4 +257,4 @@ def _contact_spheres(model: Node, frames: _FrameFinder) -> Iterator[tuple[str, s
         yield (node.get("name") or "").strip(), frame.body, frame.position, float(numbers(node, "radius", 1)[0])
 
 
-__all__ = ["OsimModel", "load_skeleton", "model_node", "read_function", "read_osim"]
+__all__ = ["FrameFinder", "OsimModel", "load_skeleton", "model_node", "osim_from_tree", "read_function", "read_osim"]
