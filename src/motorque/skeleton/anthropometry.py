@@ -3,7 +3,8 @@
 Source of all numbers: de Leva P (1996). Adjustments to Zatsiorsky-Seluyanov's segment inertia parameters. J Biomech 29:
 1223-1230, Table 4 (young Caucasian adults, gamma-ray scans by Zatsiorsky, Seluyanov and Chugunova 1990: 15 women of
 173.5 cm and 61.9 kg, 100 men of 174.1 cm and 73.0 kg). The table's alternatives with other endpoints agree with it and
-are derived here where needed.
+are derived here where needed. Its men's trunk, alone, is not quite the sum of its parts: its centre of mass lies 3 mm
+higher.
 """
 
 from __future__ import annotations
