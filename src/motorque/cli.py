@@ -1,0 +1,272 @@
+"""The command line: ``motorque analyze|scale|ik|id|loads|demo|doctor``.
+
+Exit codes: 0 done; 1 a fault in motorque or, for ``doctor``, a broken installation; 2 a wrong input, said in one line;
+130 interrupted; 143 terminated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import motorque
+from motorque import cli_arguments as kind
+from motorque import cli_steps
+from motorque.cli_notices import line, print_notices
+from motorque.errors import MotorqueError
+from motorque.journal import Journal, Notice
+from motorque.progress import Progress, TerminalProgress
+
+Step = Callable[[argparse.Namespace, Journal, Progress], str]
+
+DESCRIPTION = "From a recording of a moving person to joint angles, torques and ground forces."
+
+DEFAULT_CUTOFF = 6.0
+"""Cutoff of motion and loads where nobody chose one [Hz]: usual for walking (Winter, Biomechanics, 4th ed., 2.2.4)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: What follows the program's name; the process's own by default.
+    """
+    arguments = _joined_axes(sys.argv[1:] if arguments is None else arguments)
+    options = build_parser().parse_args(arguments)
+    options.command_line = shlex.join(["motorque", *arguments])
+    debug = options.debug
+    try:
+        with interruptible(), _library_warnings(shown=debug):
+            if options.command == "doctor":
+                from motorque.doctor import examine
+
+                return examine()
+            _run(options)
+        return 0
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was written", 128 + signal.SIGINT, debug)
+    except MotorqueError as error:
+        return _fail(str(error), 2, debug)
+    except BrokenPipeError:  # whoever read the output has gone: nothing to say, and nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{what}{error.strerror or error}; check the path and the rights to it", 2, debug)
+    except MemoryError:
+        return _fail("the memory is not enough for this recording; cut it with --start and --end", 2, debug)
+    except Exception as error:
+        hint = "" if debug else "; please report it with what --debug shows"
+        return _fail(f"this is a fault in motorque: {_fault(error)}{hint}", 1, debug)
+
+
+def _run(options: argparse.Namespace) -> None:
+    """Run a step with a progress bar, then print what it noticed and where its result is."""
+
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    def at_once(notice: Notice) -> None:
+        progress.close()
+        tell(line(notice))
+
+    step: Step = options.step
+    with TerminalProgress(enabled=False if options.quiet else None) as progress:
+        # Held back until the work has succeeded: a wrong input is answered by one line, that which says what is wrong.
+        journal = Journal(listener=at_once if options.debug else None)
+        message = step(options, journal, progress)
+    if not options.debug:
+        print_notices(journal.notices, tell, only_warnings=options.quiet)
+    if not options.quiet:
+        print(message, flush=True)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = _Parser(prog="motorque", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"motorque {motorque.__version__}")
+    common = _Parser(add_help=False)
+    for where, default in ((parser, False), (common, argparse.SUPPRESS)):
+        where.add_argument("--debug", action="store_true", default=default, help="show every notice and any traceback")
+        where.add_argument("--quiet", action="store_true", default=default, help="print warnings and errors only")
+    steps = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, step: Step, summary: str) -> argparse.ArgumentParser:
+        sub = steps.add_parser(name, parents=[common], help=summary, description=summary)
+        sub.set_defaults(step=step)
+        return sub
+
+    sub = add("analyze", cli_steps.analyze, "From one recording to joint angles, torques, ground forces and a report.")
+    sub.add_argument("inputs", nargs="+", type=kind.existing_file, metavar="INPUT", help="the trial: .trc or .c3d")
+    _out(sub, "DIR", "folder for the results")
+    _model(sub, required=False, note="; the built-in skeleton by default")
+    sub.add_argument("--static", type=kind.one_of(".trc", ".c3d"), metavar="S.trc", help="standing trial, for scaling")
+    _loads(sub)
+    sub.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
+    _mass(sub)
+    sub.add_argument("--sex", choices=("f", "m", "unknown"), default="unknown", help="for the segments' masses")
+    _cutoff(sub, DEFAULT_CUTOFF, f"of the low-pass filter of motion and loads [Hz]; {DEFAULT_CUTOFF:g} by default")
+    sub.add_argument(
+        "--up", type=kind.axis, metavar="AXIS", help="axis that points up (x, y, z, -x …); found if not given"
+    )
+    sub.add_argument("--units", choices=("mm", "m"), help="unit of the marker positions; found if not given")
+    _interval(sub)
+
+    sub = add("demo", cli_steps.demo, "Analyze the built-in recording, a generated walk.")
+    _out(sub, "DIR", "folder for the results; out/demo by default", default=Path("out/demo"))
+    nothing = dict.fromkeys(("model", "loads", "height", "mass", "up", "units", "start", "end"))
+    sub.set_defaults(**nothing, sex="unknown", cutoff=DEFAULT_CUTOFF)
+
+    sub = add("scale", cli_steps.scale, "Scale a model to a person by a standing trial, as OpenSim's Scale tool does.")
+    _model(sub)
+    sub.add_argument(
+        "--static", required=True, type=kind.one_of(".trc", ".c3d"), metavar="S.trc", help="standing trial"
+    )
+    sub.add_argument("--setup", type=kind.one_of(".xml"), metavar="SCALE.xml", help="OpenSim's setup of the Scale tool")
+    _mass(sub)
+    _out(sub, "SCALED.osim", "the scaled model")
+
+    sub = add("ik", cli_steps.ik, "Joint angles from markers by weighted least squares.")
+    _model(sub)
+    sub.add_argument("--markers", required=True, type=kind.one_of(".trc", ".c3d"), metavar="T.trc", help="the trial")
+    setup = sub.add_mutually_exclusive_group()
+    setup.add_argument("--setup", type=kind.one_of(".xml"), metavar="IK.xml", help="OpenSim's setup of the IK tool")
+    setup.add_argument("--tasks", type=kind.one_of(".xml"), metavar="TASKS.xml", help="OpenSim's IK task set")
+    _interval(sub)
+    _out(sub, "IK.mot", "the motion, in degrees")
+    sub.add_argument("--errors", type=kind.output_path, metavar="ERR.sto", help="marker errors of each frame")
+
+    sub = add("id", cli_steps.id_, "Generalized forces from a motion and external loads.")
+    _model(sub)
+    _motion(sub)
+    _loads(sub)
+    _cutoff(sub, None, "of the low-pass filter of the motion [Hz]; not filtered by default")
+    sub.add_argument(
+        "--exclude-forces",
+        type=kind.names,
+        metavar="NAMES",
+        help="the model's forces to leave out, by group, class or name, separated by commas;"
+        " muscles by default, and contact forces too where there are --loads",
+    )
+    _interval(sub)
+    sub.add_argument("--reduced", action="store_true", help="project coupled coordinates onto the independent ones")
+    _out(sub, "ID.sto", "the generalized forces")
+
+    sub = add("loads", cli_steps.loads, "Estimate the ground reaction forces of a motion, without force plates.")
+    _model(sub)
+    _motion(sub)
+    _mass(sub)
+    _cutoff(sub, DEFAULT_CUTOFF, f"of the low-pass filter of the motion [Hz]; {DEFAULT_CUTOFF:g} by default")
+    _out(sub, "GRF.mot", "the ground reaction forces")
+
+    summary = "Say what is installed, what works, and what an optional part would need."
+    steps.add_parser("doctor", parents=[common], help=summary, description=summary)
+    return parser
+
+
+def _out(parser: argparse.ArgumentParser, metavar: str, text: str, default: Path | None = None) -> None:
+    parser.add_argument(
+        "--out", required=default is None, default=default, type=kind.output_path, metavar=metavar, help=text
+    )
+
+
+def _model(parser: argparse.ArgumentParser, *, required: bool = True, note: str = "") -> None:
+    text = f"OpenSim model{note}"
+    parser.add_argument("--model", required=required, type=kind.one_of(".osim"), metavar="M.osim", help=text)
+
+
+def _motion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--motion", required=True, type=kind.one_of(".mot", ".sto"), metavar="IK.mot", help="coordinates over time"
+    )
+
+
+def _loads(parser: argparse.ArgumentParser) -> None:
+    text = "measured forces, or OpenSim's ExternalLoads that name them"
+    parser.add_argument("--loads", type=kind.one_of(".mot", ".sto", ".xml"), metavar="GRF.mot|LOADS.xml", help=text)
+
+
+def _mass(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mass", type=kind.mass, metavar="KG", help="body mass [kg]")
+
+
+def _cutoff(parser: argparse.ArgumentParser, default: float | None, text: str) -> None:
+    parser.add_argument("--cutoff", type=kind.cutoff, default=default, metavar="HZ", help=f"cutoff {text}")
+
+
+def _interval(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--start", type=kind.number, metavar="S", help="leave out what is before this time [s]")
+    parser.add_argument("--end", type=kind.number, metavar="S", help="leave out what is after this time [s]")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line; no abbreviations: a new option must not change what an old one means."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings, allow_abbrev=False)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        text = message.removeprefix("argument ")
+        hint = f" (see '{self.prog} --help')" if text == message else ""
+        self.exit(2, f"motorque: {text}{hint}\n")
+
+
+def _joined_axes(arguments: Sequence[str]) -> list[str]:
+    """``--up -z`` as ``--up=-z``: argparse would take ``-z`` for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--up" and argument.lower() in ("-x", "-y", "-z"):
+            joined[-1] = f"--up={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM leave through the same clean-up as Ctrl-C, with its own exit code."""
+
+    def leave(number: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not in the main thread, where signals are somebody else's business
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _library_warnings(*, shown: bool) -> Iterator[None]:
+    """Keep warnings of libraries, which speak to programmers, off the terminal unless asked for."""
+    with warnings.catch_warnings():
+        if not shown and not sys.warnoptions:
+            warnings.simplefilter("ignore")
+        yield
+
+
+def _fault(error: Exception) -> str:
+    """An unexpected error with the place it came from, in one line."""
+    steps = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(steps[-1].filename).name}, line {steps[-1].lineno})" if steps else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"motorque: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,184 @@
+"""What may be written behind an option: each function turns the text into a value or says in one line what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from motorque.errors import DataError, OutputError
+
+RECORDINGS = (".trc", ".c3d")
+
+MASS_RANGE = (2.0, 650.0)
+"""Body masses taken as meant in kilograms: from a newborn to the heaviest person on record."""
+
+HEIGHT_RANGE = (0.4, 2.75)
+"""Body heights taken as meant in metres: from a newborn to the tallest person on record."""
+
+RESULTS = (
+    "model.osim",
+    "markers.trc",
+    "kinematics.mot",
+    "loads.mot",
+    "kinetics.sto",
+    "summary.json",
+    "report.html",
+)
+"""The files that ``analyze`` writes."""
+
+
+def existing_file(text: str) -> Path:
+    """A file that is there; raises :class:`argparse.ArgumentTypeError` otherwise."""
+    path = Path(text)
+    try:
+        if path.is_dir():
+            raise argparse.ArgumentTypeError(f"{text or '.'} is a folder; give the name of a file")
+        if not path.exists():
+            raise argparse.ArgumentTypeError(f"{text}: there is no such file; check the name and the folder")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text[:80]}: {error.strerror}; check the name and the folder") from error
+    return path
+
+
+def output_path(text: str) -> Path:
+    """The name of something to be written; it need not exist."""
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError("the name is empty; say where the result should go")
+    return Path(text)
+
+
+def number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+    return value
+
+
+def mass(text: str) -> float:
+    """A body mass [kg]."""
+    value, (low, high) = number(text), MASS_RANGE
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text} is no body mass; give kilograms, {low:g} to {high:g}")
+    return value
+
+
+def height(text: str) -> float:
+    """A body height [m]."""
+    value, (low, high) = number(text), HEIGHT_RANGE
+    if not low <= value <= high:
+        hint = f"did you mean {value / 100:g}?" if low <= value / 100 <= high else f"{low:g} to {high:g}"
+        raise argparse.ArgumentTypeError(f"{text} is no body height; give metres, {hint}")
+    return value
+
+
+def cutoff(text: str) -> float:
+    """A cutoff frequency [Hz]."""
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is no cutoff frequency; give hertz above zero, such as 6")
+    return value
+
+
+def axis(text: str) -> str:
+    """An axis of the recording, with a sign if it points down: ``x``, ``-y`` …; lower case, no plus sign."""
+    value = text.lower().removeprefix("+")
+    if value.removeprefix("-") not in ("x", "y", "z"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an axis; give x, y, z, or -x, -y, -z where it points down")
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """A comma-separated list of names; may be empty (nothing is left out)."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def one_of(*suffixes: str) -> Callable[[str], Path]:
+    """A type for an existing file with one of the given suffixes."""
+
+    def file_of_kind(text: str) -> Path:
+        path = existing_file(text)
+        if path.suffix.lower() not in suffixes:
+            raise argparse.ArgumentTypeError(f"{text} is not a {' or '.join(suffixes)} file")
+        return path
+
+    return file_of_kind
+
+
+def check_interval(start: float | None, end: float | None) -> None:
+    """Refuse an interval that ends before it starts [s]."""
+    if start is not None and end is not None and end <= start:
+        raise DataError(f"--end: {end:g} s is not after --start, {start:g} s; give a later end")
+
+
+def check_recordings(inputs: Sequence[Path]) -> None:
+    """Refuse what is not one trial: several recordings, or a file that is no recording."""
+    trials = [path for path in inputs if path.suffix.lower() in RECORDINGS]
+    for path in inputs:
+        if path not in trials:
+            raise DataError(f"{path}: is no recording (.trc or .c3d); {_hint(path.suffix.lower())}")
+    if len(trials) > 1:
+        shown = ", ".join(str(path) for path in trials[:3]) + (" …" if len(trials) > 3 else "")
+        raise DataError(
+            f"{shown}: are several trials; run them one by one, each with its own --out"
+            " (a standing trial goes behind --static)"
+        )
+
+
+def _hint(suffix: str) -> str:
+    match suffix:
+        case ".mot" | ".sto":
+            return (
+                "force plates go behind --loads; joint angles go to 'motorque id --motion' or 'motorque loads --motion'"
+            )
+        case ".xml":
+            return "external loads go behind --loads; setups go to 'motorque scale' and 'motorque ik'"
+        case ".osim":
+            return "a model goes behind --model"
+        case ".mp4" | ".mov" | ".avi" | ".mkv" | ".webm":
+            return "videos are not read yet"
+        case _:
+            return "export the markers to one of these from the motion capture software"
+
+
+def check_output_file(out: Path, inputs: Sequence[Path | None]) -> None:
+    """Refuse to write over an input, or where nothing can be written: better said before the work than after it."""
+    from motorque.files.output import replacing
+
+    _check_apart([out], inputs)
+    with contextlib.suppress(_OnlyTrying), replacing(out):
+        raise _OnlyTrying
+
+
+def check_output_folder(out: Path, inputs: Sequence[Path | None]) -> None:
+    """The same for the folder of ``analyze``'s results."""
+    from motorque.files.output import OutputFolder
+
+    _check_apart([out / name for name in RESULTS], inputs)
+    with contextlib.suppress(_OnlyTrying), OutputFolder(out):
+        raise _OnlyTrying
+
+
+def check_two_outputs(first: Path, second: Path) -> None:
+    """Refuse two results of the same name, of which one would be lost."""
+    if first.resolve() == second.resolve():
+        raise OutputError(f"{second}: is the name of two results; give each its own")
+
+
+class _OnlyTrying(Exception):
+    """Ends a write before anything is put in place."""
+
+
+def _check_apart(results: Sequence[Path], inputs: Sequence[Path | None]) -> None:
+    for result in results:
+        for path in inputs:
+            if path is not None and result.exists() and result.samefile(path):
+                raise OutputError(
+                    f"{path}: is an input and would be overwritten; choose another name or folder with --out"
+                )

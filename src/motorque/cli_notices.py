@@ -1,0 +1,45 @@
+"""What the journal says, on the terminal: brief, grouped, and only when the work has succeeded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from motorque.journal import Notice
+
+SHOWN_OF_A_KIND = 3
+"""Notices of the same pattern that are shown before the rest is counted."""
+
+
+def print_notices(notices: Sequence[Notice], write: Callable[[str], None], *, only_warnings: bool = False) -> None:
+    """Print each notice as ``kind: text``; of many that differ only in names and numbers, the first few.
+
+    Args:
+        notices: The journal's notices in their order.
+        write: Prints one line.
+        only_warnings: Leave out repairs, assumptions and facts.
+    """
+    groups: dict[str, list[Notice]] = {}
+    for notice in notices:
+        if notice.kind == "warning" or not only_warnings:
+            groups.setdefault(_pattern(notice), []).append(notice)
+    for group in groups.values():
+        # "and 1 more" would take the line that the one notice itself fits on.
+        shown = len(group) if len(group) <= SHOWN_OF_A_KIND + 1 else SHOWN_OF_A_KIND
+        for notice in group[:shown]:
+            write(line(notice))
+        if shown < len(group):
+            write(f"{group[0].kind}: … and {len(group) - shown} more of this sort (--debug shows all)")
+
+
+def line(notice: Notice) -> str:
+    """A notice as one line of text."""
+    text = " ".join(notice.text.split())
+    about = "" if not notice.about or notice.about in text else f"{notice.about}: "
+    return f"{notice.kind}: {about}{text}"
+
+
+def _pattern(notice: Notice) -> str:
+    """The notice with its names and numbers taken out."""
+    text = notice.text.replace(notice.about, "·") if notice.about else notice.text
+    return notice.kind + re.sub(r"'[^']*'|\"[^\"]*\"|[-+]?\d[\d.,e+-]*", "·", text)

@@ -1,0 +1,126 @@
+"""What each subcommand does: check what the user gave, call one workflow, say where the result is.
+
+Workflows are imported here when their subcommand runs, so that ``motorque --help`` need not load torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from motorque import cli_arguments as check
+from motorque.journal import Journal
+from motorque.progress import Progress
+
+
+def analyze(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    """Run ``motorque analyze``; returns what to tell the user."""
+    check.check_recordings(options.inputs)
+    check.check_interval(options.start, options.end)
+    check.check_output_folder(options.out, [*options.inputs, options.model, options.static, options.loads])
+    return _analyze(options, options.inputs, options.static, journal, progress)
+
+
+def demo(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    """Run ``motorque demo``: write the built-in recording, then analyze it; returns what to tell the user."""
+    check.check_output_folder(options.out, [])
+    from motorque.files.output import OutputFolder
+    from motorque.workflows.demo_recording import write_demo
+
+    recording = options.out / "recording"
+    with OutputFolder(recording) as folder:
+        names = {key: path.name for key, path in write_demo(folder.path).items()}
+    return _analyze(options, [recording / names["walk"]], recording / names["static"], journal, progress)
+
+
+def _analyze(
+    options: argparse.Namespace, inputs: list[Path], static: Path | None, journal: Journal, progress: Progress
+) -> str:
+    from motorque.workflows.analyze import analyze
+
+    report = analyze(
+        inputs,
+        options.out,
+        model=options.model,
+        static=static,
+        loads=options.loads,
+        height=options.height,
+        mass=options.mass,
+        sex=options.sex,
+        cutoff=options.cutoff,
+        up=options.up,
+        units=options.units,
+        start=options.start,
+        end=options.end,
+        journal=journal,
+        progress=progress,
+        command=options.command_line,
+    )
+    return f"report: {report}"
+
+
+def scale(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    """Run ``motorque scale``; returns what to tell the user."""
+    check.check_output_file(options.out, [options.model, options.static, options.setup])
+    from motorque.workflows.scale import scale_step
+
+    scale_step(options.model, options.static, setup=options.setup, mass=options.mass, out=options.out, journal=journal)
+    return f"model: {options.out}"
+
+
+def ik(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    """Run ``motorque ik``; returns what to tell the user."""
+    check.check_interval(options.start, options.end)
+    inputs = [options.model, options.markers, options.setup, options.tasks]
+    check.check_output_file(options.out, inputs)
+    if options.errors is not None:
+        check.check_output_file(options.errors, inputs)
+        check.check_two_outputs(options.out, options.errors)
+    from motorque.workflows.inverse_kinematics import ik_step
+
+    ik_step(
+        options.model,
+        options.markers,
+        setup=options.setup,
+        tasks=options.tasks,
+        start=options.start,
+        end=options.end,
+        out=options.out,
+        errors=options.errors,
+        journal=journal,
+        progress=progress,
+    )
+    also = "" if options.errors is None else f"\nmarker errors: {options.errors}"
+    return f"motion: {options.out}{also}"
+
+
+def id_(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    """Run ``motorque id``; returns what to tell the user."""
+    check.check_interval(options.start, options.end)
+    check.check_output_file(options.out, [options.model, options.motion, options.loads])
+    from motorque.workflows.inverse_dynamics import id_step
+
+    id_step(
+        options.model,
+        options.motion,
+        loads=options.loads,
+        cutoff=options.cutoff,
+        exclude_forces=options.exclude_forces,
+        start=options.start,
+        end=options.end,
+        reduced=options.reduced,
+        out=options.out,
+        journal=journal,
+    )
+    return f"generalized forces: {options.out}"
+
+
+def loads(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    """Run ``motorque loads``; returns what to tell the user."""
+    check.check_output_file(options.out, [options.model, options.motion])
+    from motorque.workflows.ground_loads import loads_step
+
+    loads_step(
+        options.model, options.motion, mass=options.mass, cutoff=options.cutoff, out=options.out, journal=journal
+    )
+    return f"loads: {options.out}"

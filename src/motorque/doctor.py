@@ -1,0 +1,267 @@
+"""``motorque doctor``: what is installed, what really works (it is tried), and what an optional part would need."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib
+import importlib.metadata
+import io
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import motorque
+
+EXTRA = "pip install 'motorque[{}]'"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's list.
+
+    Args:
+        ok: True where it works, False where it is broken, None where an optional part is not installed.
+        name: What was looked at.
+        detail: Its version and what was tried, or what is wrong and the command that mends it.
+    """
+
+    ok: bool | None
+    name: str
+    detail: str
+
+
+def examine(*, write: Callable[[str], None] = print) -> int:
+    """Try everything, print what was found, and return the exit code: 0 unless the core is broken, then 1."""
+    write(f"motorque {motorque.__version__}, Python {platform.python_version()}, {platform.platform()}, {_hardware()}")
+    core = [_try(name, test) for name, test in CORE.items()]
+    optional = [_try(name, test) for name, test in OPTIONAL.items()]
+    for title, findings in (("core", core), ("optional", optional)):
+        write(f"\n{title}")
+        for finding in findings:
+            mark = {True: "ok", False: "BROKEN", None: "-"}[finding.ok]
+            write(f"  {mark:<7} {finding.name:<12} {finding.detail}")
+    broken = [finding.name for finding in core if not finding.ok]
+    if broken:
+        write(f"\nThe core is broken: {', '.join(broken)}. Mend it with: pip install --force-reinstall motorque")
+        return 1
+    write("\nThe core works.")
+    return 0
+
+
+def _try(name: str, test: Callable[[], Finding | str]) -> Finding:
+    """Run one test; whatever it raises is the finding."""
+    try:
+        found = test()
+    except Exception as error:  # whatever is wrong with a guest, the list must go on
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Finding(False, name, reason)
+    return found if isinstance(found, Finding) else Finding(True, name, found)
+
+
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)
+
+
+def _installed(package: str) -> bool:
+    try:
+        _version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _hardware() -> str:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (ValueError, OSError):
+        return f"{cores} cores"
+    return f"{cores} cores, {memory:.0f} GiB of memory"
+
+
+# The core: each test uses the library for what motorque uses it for.
+
+
+def _numpy() -> str:
+    import numpy as np
+
+    solution = np.linalg.solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([1.0, 1.0]))
+    _expect(solution.tolist() == [0.5, 0.25], "solves a linear system wrongly")
+    return f"{_version('numpy')}, solves a linear system"
+
+
+def _scipy() -> str:
+    import numpy as np
+    from scipy.signal import butter, sosfiltfilt
+
+    kept = sosfiltfilt(butter(2, 0.1, output="sos"), np.ones(100))
+    _expect(bool(np.allclose(kept, 1.0)), "filters wrongly")
+    return f"{_version('scipy')}, filters a signal"
+
+
+def _torch() -> str:
+    import torch
+
+    matrix = torch.eye(64, dtype=torch.float64, requires_grad=True)
+    (matrix @ matrix).sum().backward()
+    _expect(matrix.grad is not None and bool((matrix.grad == 2.0).all()), "differentiates a product wrongly")
+    return f"{_version('torch')}, multiplies and differentiates in float64, {torch.get_num_threads()} threads"
+
+
+def _roma() -> str:
+    import roma
+    import torch
+
+    turned = roma.rotvec_to_rotmat(torch.zeros(3, dtype=torch.float64))
+    _expect(bool((turned == torch.eye(3, dtype=torch.float64)).all()), "turns wrongly")
+    return f"{_version('roma')}, makes a rotation"
+
+
+def _xml() -> str:
+    from defusedxml.ElementTree import fromstring
+    from lxml import etree
+
+    _expect(etree.fromstring("<a><b/></a>")[0].tag == "b", "reads XML wrongly")
+    _expect(fromstring("<a/>").tag == "a", "reads XML wrongly")
+    return f"lxml {_version('lxml')}, defusedxml {_version('defusedxml')}, parse"
+
+
+def _ezc3d() -> str:
+    import ezc3d
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "probe.c3d")
+        recording = ezc3d.c3d()
+        recording["parameters"]["POINT"]["RATE"]["value"] = [100]
+        recording["parameters"]["POINT"]["LABELS"]["value"] = ["probe"]
+        recording["data"]["points"] = np.ones((4, 1, 2))
+        recording.write(path)
+        _expect(bool((ezc3d.c3d(path)["data"]["points"][:3] == 1.0).all()), "does not read back what it wrote")
+    return f"{_version('ezc3d')}, writes and reads a .c3d"
+
+
+def _plotly() -> str:
+    import plotly.graph_objects as go
+
+    page = io.StringIO()
+    go.Figure(go.Scatter(y=[0, 1])).write_html(page, include_plotlyjs=True)
+    _expect(len(page.getvalue()) > 1_000_000, "does not carry its own JavaScript")
+    return f"{_version('plotly')}, draws into one self-contained page"
+
+
+def _skeleton() -> str:
+    skeleton = motorque.fullbody()
+    return f"{len(skeleton.bodies)} bodies, {len(skeleton.coordinates)} coordinates"
+
+
+def _disk() -> str:
+    from motorque.files.output import OutputFolder
+
+    with tempfile.TemporaryDirectory() as folder:
+        with OutputFolder(Path(folder) / "out") as out:
+            (out.path / "probe").write_text("written")
+        _expect((Path(folder) / "out" / "probe").read_text() == "written", "does not keep what is written")
+        return f"a folder of results can be written in {tempfile.gettempdir()}"
+
+
+def _expect(condition: bool, wrong: str) -> None:
+    if not condition:
+        raise RuntimeError(wrong)
+
+
+# The optional parts: a guest that crashes must not take the doctor with it, so each is imported in its own process.
+
+
+def _import_apart(module: str) -> str | None:
+    """Import a module in another process; None if that works, else what went wrong, in one line."""
+    with tempfile.TemporaryDirectory() as folder:  # opensim leaves a log file where it runs
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", f"import {module}"], cwd=folder, capture_output=True, text=True, timeout=120
+            )
+        except subprocess.TimeoutExpired:
+            return f"import {module} takes over two minutes"
+    if done.returncode == 0:
+        return None
+    said = [text for text in done.stderr.splitlines() if text.strip()]
+    return said[-1].strip() if said else f"import {module} ends with code {done.returncode}"
+
+
+def _guest(package: str, extra: str, purpose: str) -> Finding:
+    if not _installed(package):
+        return Finding(None, package, f"not installed; for {purpose}: {EXTRA.format(extra)}")
+    fault = _import_apart(package)
+    if fault is not None:
+        return Finding(False, package, f"{_version(package)} cannot be imported: {fault}; mend: {EXTRA.format(extra)}")
+    return Finding(True, package, f"{_version(package)}, imports; for {purpose}")
+
+
+def _opensim() -> Finding:
+    return _guest("opensim", "oracle", "comparing results with OpenSim")
+
+
+def _mediapipe() -> Finding:
+    return _guest("mediapipe", "video", "keypoints from video")
+
+
+def _opencv() -> Finding:
+    """Mediapipe brings an OpenCV with windows, which needs libGL; the headless one of the same name does not."""
+    headless = [name for name in ("opencv-contrib-python-headless", "opencv-python-headless") if _installed(name)]
+    windowed = [name for name in ("opencv-contrib-python", "opencv-python") if _installed(name)]
+    if not headless and not windowed:
+        return Finding(None, "opencv", f"not installed; comes with keypoints from video: {EXTRA.format('video')}")
+    if headless and windowed:
+        # Both unpack into the same folder cv2: which one is there depends on the order of installation.
+        mend = f"pip uninstall {' '.join(windowed + headless)} && pip install --force-reinstall {headless[0]}"
+        return Finding(False, "opencv", f"{windowed[0]} and {headless[0]} overwrite each other; mend: {mend}")
+    package = (headless or windowed)[0]
+    fault = _import_apart("cv2")
+    if fault is None:
+        return Finding(True, "opencv", f"{package} {_version(package)}, imports")
+    mend = "apt-get install libgl1 libglib2.0-0" if windowed else EXTRA.format("video")
+    return Finding(False, "opencv", f"{package} {_version(package)} cannot be imported: {fault}; mend: {mend}")
+
+
+def _libgl() -> Finding:
+    found = ctypes.util.find_library("GL")
+    if found is None:
+        return Finding(None, "libGL", "not installed; OpenCV with windows needs it: apt-get install libgl1")
+    return Finding(True, "libGL", found)
+
+
+def _cuda() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        probe = torch.ones(8, device="cuda").sum().item()
+        _expect(probe == 8.0, "adds wrongly")
+        return Finding(True, "CUDA", f"{torch.version.cuda} on {torch.cuda.get_device_name(0)}, computes")
+    why = "this torch is built for the CPU" if torch.version.cuda is None else "torch finds no device"
+    return Finding(None, "CUDA", f"not used: {why}; nothing in motorque needs a GPU")
+
+
+CORE: dict[str, Callable[[], Finding | str]] = {
+    "numpy": _numpy,
+    "scipy": _scipy,
+    "torch": _torch,
+    "roma": _roma,
+    "xml": _xml,
+    "ezc3d": _ezc3d,
+    "plotly": _plotly,
+    "skeleton": _skeleton,
+    "disk": _disk,
+}
+
+OPTIONAL: dict[str, Callable[[], Finding | str]] = {
+    "opensim": _opensim,
+    "mediapipe": _mediapipe,
+    "opencv": _opencv,
+    "libGL": _libgl,
+    "CUDA": _cuda,
+}
