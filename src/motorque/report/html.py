@@ -1,0 +1,118 @@
+"""The page: one HTML file that carries its data, its scripts and its looks, and asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import gzip
+import importlib.util
+import json
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from motorque.errors import MissingExtraError
+from motorque.report import page_end, page_top, sections
+from motorque.report.markup import escape
+from motorque.report.plots import Plot, plots, thinned
+from motorque.report.results import Results
+from motorque.report.scene import packed, scene
+
+# Nothing may be fetched, not even by mistake: images only from the page itself, scripts and styles only inline.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
+)
+
+
+def page(found: Results) -> str:
+    """The whole report as HTML."""
+    drawn = plots(found)
+    body = "\n".join(
+        part
+        for part in (
+            page_top.overview(found),
+            *sections.curves(found, drawn),
+            sections.gait(found),
+            sections.motion_range(found),
+            sections.quality(found, drawn),
+            sections.scales(found),
+            page_end.notices(found),
+            page_end.settings(found),
+        )
+        if part
+    )
+    title = escape(found.analysis.title)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="generator" content="motorque">
+<title>{title} · motorque</title>
+<link rel="icon" href="data:,">
+<style>{_asset("report.css")}</style>
+</head>
+<body>
+{page_top.header(found)}
+<main>
+<noscript>The 3D view and the plots need JavaScript; the tables below do not.</noscript>
+{body}
+</main>
+{page_top.footer(found)}
+<script type="application/json" id="data">{_data(found, drawn)}</script>
+<!-- plotly.js, (c) Plotly, Inc., MIT license, gzip and base64 -->
+<script type="text/plain" id="plotly">{_plotly()}</script>
+<script>{_asset("viewer.js")}</script>
+<script>{_asset("charts.js")}</script>
+</body>
+</html>
+"""
+
+
+def _data(found: Results, drawn: list[Plot]) -> str:
+    analysis, gait = found.analysis, found.gait
+    mean_off = {
+        side: float(np.mean(offs)) if (offs := [c.stance for c in gait.cycles[side] if c.stance is not None]) else None
+        for side in ("r", "l")
+    }
+    heading, follow = 0.0, False
+    if found.feet is not None:
+        ahead = found.feet.direction.mean(0)
+        heading = float(np.arctan2(ahead[2], ahead[0]))
+        path = np.ptp(analysis.center_of_mass[:, [0, 2]], axis=0)
+        follow = bool(np.hypot(*path) > 3.0)
+    data = {
+        "mass": analysis.subject.mass,
+        "times": packed(analysis.times[thinned(analysis.times)]),
+        "plots": [p.data for p in drawn],
+        "events": [{"time": round(e.time, 4), "side": e.side, "kind": e.kind} for e in gait.events],
+        "cycles": {side: [[c.start, c.end, c.split] for c in gait.cycles[side]] for side in ("r", "l")},
+        "toeOff": mean_off,
+        "hasCycles": gait.has_cycles,
+        "scene": {**scene(analysis), "heading": heading, "follow": follow, "poster": 0.35},
+    }
+    # "<" can't close the script element from inside a string when it is written as an escape.
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _asset(name: str) -> str:
+    return (resources.files("motorque.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _plotly() -> str:
+    """plotly.js as the plotly package ships it, compressed to a third; found without importing plotly (that is slow).
+
+    Raises:
+        MissingExtraError: The plotly package is not installed.
+    """
+    spec = importlib.util.find_spec("plotly")
+    script = (
+        None if spec is None or spec.origin is None else Path(spec.origin).parent / "package_data" / "plotly.min.js"
+    )
+    if script is None or not script.is_file():
+        raise MissingExtraError("report: the plotly package is not installed; install it with: pip install plotly")
+    return base64.b64encode(gzip.compress(script.read_bytes(), compresslevel=6, mtime=0)).decode("ascii")
