@@ -157,7 +157,7 @@ def _plotly() -> str:
 
 def _skeleton() -> str:
     skeleton = motorque.fullbody()
-    return f"{len(skeleton.bodies)} bodies, {len(skeleton.coordinates)} coordinates"
+    return f"{len(skeleton.body_names)} bodies, {len(skeleton.coordinate_names)} coordinates"
 
 
 def _disk() -> str:
