@@ -1,0 +1,142 @@
+"""Inverse dynamics against two derivations that share nothing with it: Lagrange's equations by automatic
+differentiation, and OpenSim's solver on models of every joint kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import data_folder
+
+from motorque.errors import DataError, ModelError
+from motorque.files.osim import read_osim
+from motorque.mechanics.inverse_dynamics import inverse_dynamics
+from motorque.mechanics.kinematics import forward_kinematics
+from motorque.mechanics.speeds import has_balls, rates_from_speeds, speeds_from_rates
+from motorque.skeleton.fullbody import fullbody
+from motorque.skeleton.skeleton import Skeleton
+
+
+def _lagrange(skeleton: Skeleton, q: torch.Tensor, v: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+    """Generalized forces d/dt ∂T/∂q̇ − ∂T/∂q + ∂V/∂q from body poses alone."""
+
+    def centers(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        poses = forward_kinematics(skeleton, x)
+        return poses.rotation, poses.position + (poses.rotation @ skeleton.mass_center[..., None])[..., 0]
+
+    def kinetic(x: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
+        (rotation, _), (turning, velocity) = torch.func.jvp(centers, (x,), (rate,))
+        spin = turning @ rotation.transpose(-1, -2)
+        w = torch.stack([spin[..., 2, 1], spin[..., 0, 2], spin[..., 1, 0]], -1)
+        inertia = rotation @ skeleton.inertia @ rotation.transpose(-1, -2)
+        return 0.5 * (skeleton.mass * velocity.square().sum(-1)).sum() + 0.5 * (w * (inertia @ w[..., None])[..., 0]).sum()
+
+    def potential(x: torch.Tensor) -> torch.Tensor:
+        return -(skeleton.mass[:, None] * centers(x)[1] * skeleton.gravity).sum()
+
+    momentum = torch.func.grad(kinetic, argnums=1)
+    _, change = torch.func.jvp(momentum, (q, v), (v, a))
+    return change - torch.func.grad(kinetic, argnums=0)(q, v) + torch.func.grad(potential)(q)
+
+
+def test_agrees_with_lagrange_on_the_built_in_skeleton() -> None:
+    skeleton = fullbody()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        q, v, a = (torch.randn(skeleton.nq, generator=generator, dtype=torch.float64) * s for s in (0.4, 1.0, 5.0))
+        tau = inverse_dynamics(skeleton, q, v, a)
+        expected = _lagrange(skeleton, q, v, a)
+        assert float((tau - expected).abs().max() / expected.abs().max()) < 1e-13
+
+
+MODELS = [
+    "opensim_tests/Scale/toyLigamentModel.osim",  # free joint: speeds are an angular velocity
+    "opensim_tests/Scale/gait2354_simbody.osim",
+    "opensim_tests/IK/subject1_abdbonepin.osim",  # scapulothoracic
+    "opensim_tests/ID/arm26.osim",
+    "opensim_tests/StaticOptimization/DoublePendulum3D.osim",
+]
+
+
+@pytest.mark.parametrize("name", MODELS if data_folder().is_dir() else [])
+def test_agrees_with_opensims_solver(name: str, data: Path, opensim) -> None:
+    skeleton = read_osim(data / name).skeleton
+    model = opensim.Model(str(data / name))
+    model.updForceSet().clearAndDestroy()
+    state = model.initSystem()
+    coordinates = model.getCoordinateSet()
+    slots = {}
+    for c in skeleton.coordinates:
+        coordinates.get(c.name).setLocked(state, False)
+        for other in skeleton.coordinates:
+            coordinates.get(other.name).setSpeedValue(state, float(other.name == c.name))
+        speeds = state.getU().to_numpy()
+        slots[c.name] = int(np.argmax(np.abs(speeds)))
+    solver = opensim.InverseDynamicsSolver(model)
+    rng = np.random.default_rng(0)
+    # Models older than 4.0 are rounded to seven digits by the wheel when it reads them.
+    tolerance = 1e-12 if name.startswith(("opensim_tests/Scale/gait", "opensim_tests/Scale/toy")) else 2e-7
+    for _ in range(5):
+        q, v, a = rng.uniform(-0.5, 0.5, skeleton.nq), rng.normal(size=skeleton.nq), 3 * rng.normal(size=skeleton.nq)
+        acceleration = opensim.Vector(skeleton.nq, 0.0)
+        for c, x, y, z in zip(skeleton.coordinates, q, v, a, strict=True):
+            coordinates.get(c.name).setValue(state, float(x), False)
+            coordinates.get(c.name).setSpeedValue(state, float(y))
+            acceleration.set(slots[c.name], float(z))
+        q = np.array([coordinates.get(c.name).getValue(state) for c in skeleton.coordinates])
+        expected = solver.solve(state, acceleration).to_numpy()[[slots[c.name] for c in skeleton.coordinates]]
+        tau = inverse_dynamics(skeleton, *(torch.as_tensor(x) for x in (q, v, a))).numpy()
+        assert np.abs(tau - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def test_speeds_and_rates_invert_each_other(data: Path) -> None:
+    skeleton = read_osim(data / "opensim_tests/Scale/toyLigamentModel.osim").skeleton
+    assert has_balls(skeleton)
+    q, rate, acceleration = (torch.randn(skeleton.nq, dtype=torch.float64, generator=torch.Generator().manual_seed(i)) for i in range(3))
+    v, a = speeds_from_rates(skeleton, q, rate, acceleration)
+    back = rates_from_speeds(skeleton, q, v, a)
+    torch.testing.assert_close(back[0], rate, rtol=0, atol=1e-12)
+    torch.testing.assert_close(back[1], acceleration, rtol=0, atol=1e-11)
+
+
+def test_an_external_wrench_does_the_work_that_it_does() -> None:
+    """Power of the wrench along a coordinate's rate equals the generalized force it takes away."""
+    skeleton = fullbody()
+    q = 0.2 * torch.randn(skeleton.nq, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    zero = torch.zeros_like(q)
+    force, point = torch.tensor([30.0, 700.0, -20.0]).double(), torch.tensor([0.05, -0.02, 0.01]).double()
+    foot = skeleton.body("calcn_r")
+
+    def contact(x: torch.Tensor) -> torch.Tensor:
+        return forward_kinematics(skeleton, x).point(foot, point)
+
+    moment = torch.linalg.cross(contact(q), force)
+    change = inverse_dynamics(skeleton, q, zero, zero, wrenches={"calcn_r": (force, moment)}) - inverse_dynamics(skeleton, q, zero, zero)
+    expected = -torch.func.jacrev(contact)(q).T @ force
+    torch.testing.assert_close(change, expected, rtol=0, atol=1e-10)
+
+
+def test_gradients_reach_poses_masses_and_lengths() -> None:
+    import dataclasses
+
+    skeleton = fullbody()
+    q = 0.1 * torch.ones(skeleton.nq, dtype=torch.float64)
+    mass = skeleton.mass.clone().requires_grad_()
+    length = skeleton.parent_position.clone().requires_grad_()
+    body = dataclasses.replace(skeleton, mass=mass, parent_position=length)
+    inverse_dynamics(body, q, q, q).square().sum().backward()
+    for tensor in (mass, length):
+        assert tensor.grad is not None
+        assert torch.isfinite(tensor.grad).all()
+        assert tensor.grad.abs().sum() > 0
+
+
+def test_wrong_shapes_and_bodies_are_named() -> None:
+    skeleton = fullbody()
+    q = torch.zeros(skeleton.nq, dtype=torch.float64)
+    with pytest.raises(DataError, match="v needs 35 columns, got 3"):
+        inverse_dynamics(skeleton, q, q[:3], q)
+    with pytest.raises(ModelError, match="'tail'"):
+        inverse_dynamics(skeleton, q, q, q, wrenches={"tail": (torch.zeros(3), torch.zeros(3))})
