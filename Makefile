@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out/demo
 ARGS ?=
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Errors only: what pip warns of is about the machine it runs on.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q -q
 DEFINITION := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
@@ -26,13 +27,13 @@ $(VENV)/core.stamp: $(DEFINITION) tools/make_venv.sh
 	@echo 'Setting up $(VENV) (once; most of it is downloading torch) …'
 	@PYTHON='$(PYTHON)' sh tools/make_venv.sh $(VENV)
 	@# The build tool comes from constraints.txt as well: a build of its own would take whatever is newest.
-	@$(PIP) install --quiet --constraint constraints.txt hatchling
-	@$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable .
+	@$(PIP) install --constraint constraints.txt hatchling
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp
 	@echo 'Adding what the tests need (once) …'
-	@$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	@touch $@
 
 setup: $(VENV)/core.stamp

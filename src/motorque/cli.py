@@ -30,9 +30,6 @@ Step = Callable[[argparse.Namespace, Journal, Progress], str]
 
 DESCRIPTION = "From a recording of a moving person to joint angles, torques and ground forces."
 
-DEFAULT_CUTOFF = 6.0
-"""Cutoff of motion and loads where nobody chose one [Hz]: usual for walking (Winter, Biomechanics, 4th ed., 2.2.4)."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
@@ -114,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
     _mass(sub)
     sub.add_argument("--sex", choices=("f", "m", "unknown"), default="unknown", help="for the segments' masses")
-    _cutoff(sub, DEFAULT_CUTOFF, f"of the low-pass filter of motion and loads [Hz]; {DEFAULT_CUTOFF:g} by default")
+    _cutoff(sub, "of the low-pass filter of motion and loads [Hz]; 6 by default")
     sub.add_argument(
         "--up", type=kind.axis, metavar="AXIS", help="axis that points up (x, y, z, -x …); found if not given"
     )
@@ -123,8 +120,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = add("demo", cli_steps.demo, "Analyze the built-in recording, a generated walk.")
     _out(sub, "DIR", "folder for the results; out/demo by default", default=Path("out/demo"))
-    nothing = dict.fromkeys(("model", "loads", "height", "mass", "up", "units", "start", "end"))
-    sub.set_defaults(**nothing, sex="unknown", cutoff=DEFAULT_CUTOFF)
+    nothing = dict.fromkeys(("model", "loads", "height", "mass", "cutoff", "up", "units", "start", "end"))
+    sub.set_defaults(**nothing, sex="unknown")
 
     sub = add("scale", cli_steps.scale, "Scale a model to a person by a standing trial, as OpenSim's Scale tool does.")
     _model(sub)
@@ -149,7 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
     _model(sub)
     _motion(sub)
     _loads(sub)
-    _cutoff(sub, None, "of the low-pass filter of the motion [Hz]; not filtered by default")
+    _cutoff(sub, "of the low-pass filter of the motion [Hz]; not filtered by default")
     sub.add_argument(
         "--exclude-forces",
         type=kind.names,
@@ -165,7 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
     _model(sub)
     _motion(sub)
     _mass(sub)
-    _cutoff(sub, DEFAULT_CUTOFF, f"of the low-pass filter of the motion [Hz]; {DEFAULT_CUTOFF:g} by default")
+    _cutoff(sub, "of the low-pass filter of the motion [Hz]; 6 by default")
     _out(sub, "GRF.mot", "the ground reaction forces")
 
     summary = "Say what is installed, what works, and what an optional part would need."
@@ -199,8 +196,8 @@ def _mass(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mass", type=kind.mass, metavar="KG", help="body mass [kg]")
 
 
-def _cutoff(parser: argparse.ArgumentParser, default: float | None, text: str) -> None:
-    parser.add_argument("--cutoff", type=kind.cutoff, default=default, metavar="HZ", help=f"cutoff {text}")
+def _cutoff(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--cutoff", type=kind.cutoff, metavar="HZ", help=f"cutoff {text}")
 
 
 def _interval(parser: argparse.ArgumentParser) -> None:
