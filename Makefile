@@ -27,7 +27,7 @@ $(VENV)/core.stamp: $(DEFINITION) tools/make_venv.sh
 	@echo 'Setting up $(VENV) (once; most of it is downloading torch) …'
 	@PYTHON='$(PYTHON)' sh tools/make_venv.sh $(VENV)
 	@# The build tool comes from constraints.txt as well: a build of its own would take whatever is newest.
-	@$(PIP) install --constraint constraints.txt hatchling
+	@$(PIP) install --constraint constraints.txt hatchling editables
 	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable .
 	@touch $@
 
