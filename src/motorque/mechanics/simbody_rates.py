@@ -1,11 +1,11 @@
 """How Simbody 3.8 turns the axes of a custom joint, which is not how they turn.
 
-The angular acceleration of a joint with three rotations, one after the other, holds the terms ω1 × ω2 and (ω1 + ω2) × ω3:
-each axis is carried by the rotations before it. Simbody's function-based mobilizer takes, in their place, the angular
-velocity that the joint's *first coordinate* causes about all three axes, and the one that its *first two coordinates*
-cause. Where each coordinate drives one rotation, in order, that is the same. Where one coordinate drives several
-rotations (the knee of the Rajagopal and LaiArnold models, whose flexion also turns the shank in and out) it is not: the
-term ω3 × ω2 is added. Joint moments in walking change by 0.1 to 0.5 % of their peak.
+The angular acceleration of a joint with three rotations, one after the other, holds the terms ω1 × ω2 and (ω1 + ω2) ×
+ω3: each axis is carried by the rotations before it. Simbody's function-based mobilizer takes, in their place, the
+angular velocity that the joint's *first coordinate* causes about all three axes, and the one that its *first two
+coordinates* cause. Where each coordinate drives one rotation, in order, that is the same. Where one coordinate drives
+several rotations (the knee of the Rajagopal and LaiArnold models, whose flexion also turns the shank in and out) it
+is not: the term ω3 × ω2 is added. Joint moments in walking change by 0.1 to 0.5 % of their peak.
 
 Only an answer that has to equal OpenSim's needs this; seen on the wheel, where body accelerations differ from second
 differences of body positions by exactly that term.

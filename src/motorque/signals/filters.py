@@ -23,9 +23,9 @@ def opensim_lowpass(
     """Filter columns exactly as OpenSim's inverse dynamics tool filters coordinates.
 
     The samples are padded at both ends by their point reflection; if the time steps are not all equal to the last bit,
-    a quintic natural spline resamples them at the smallest step; a third-order Butterworth filter runs over them forward
-    and backward (-6 dB at the cutoff: it is not corrected for the double pass). The first three samples of each pass
-    are left as they are.
+    a quintic natural spline resamples them at the smallest step; a third-order Butterworth filter runs over them
+    forward and backward (-6 dB at the cutoff: it is not corrected for the double pass). The first three samples of
+    each pass are left as they are.
 
     Args:
         times: Sample times [s], shape [T].
@@ -88,8 +88,8 @@ def _one_pass(a: Array, b: Array, values: Array) -> Array:
     out = np.array(values, dtype=np.float64)
     # State of the transposed direct form after three samples that passed unchanged.
     state = np.stack([
-        sum((a[k] * values[3 - (k - j)] - b[k] * values[3 - (k - j)] for k in range(j + 1, 4)), np.zeros(values.shape[1:]))
-        for j in range(3)
+        sum((a[k] * values[3 - (k - j)] - b[k] * values[3 - (k - j)] for k in range(j + 1, 4)),
+        np.zeros(values.shape[1:])) for j in range(3)
     ])  # fmt: skip
     out[3:], _ = lfilter(a, b, values[3:], axis=0, zi=state)
     return out
@@ -109,11 +109,13 @@ def butterworth(values: Array, rate: float, cutoff: float, *, order: int = 4, wh
         Filtered samples, shape [T, ...].
 
     Raises:
-        DataError: A cutoff that is not between 0 and half the sampling rate, too few frames, a sample that is no number.
+        DataError: A cutoff that is not between 0 and half the sampling rate, too few frames, a sample that is no
+            number.
 
-    Source: Winter, Biomechanics and Motor Control of Human Movement, 4th ed., section 2.2.4.4: two passes need the cutoff
-    divided by (2^(1/2) - 1)^(1/(2 n)), n the order of one pass (0.802 for n = 2); applied to the warped frequency as in
-    Robertson and Dowling, J Electromyogr Kinesiol 13 (2003) 569-573, so that it holds up to half the sampling rate.
+    Source: Winter, Biomechanics and Motor Control of Human Movement, 4th ed., section 2.2.4.4: two passes need the
+    cutoff divided by (2^(1/2) - 1)^(1/(2 n)), n the order of one pass (0.802 for n = 2); applied to the warped
+    frequency as in Robertson and Dowling, J Electromyogr Kinesiol 13 (2003) 569-573, so that it holds up to half the
+    sampling rate.
     """
     if order < 2 or order % 2:
         raise ValueError(f"order counts both passes and must be even, got {order}")
@@ -132,11 +134,15 @@ def butterworth(values: Array, rate: float, cutoff: float, *, order: int = 4, wh
 
 def _check(times: Array | None, values: Array, what: str, *, least: int) -> None:
     if len(values) < least:
-        raise DataError(f"{what}: {len(values)} frames are too few to filter, at least {least} are needed; leave the cutoff out")
+        raise DataError(
+            f"{what}: {len(values)} frames are too few to filter, at least {least} are needed; leave the cutoff out"
+        )
     if not np.isfinite(values).all():
         frame = int(np.argwhere(~np.isfinite(values))[0][0])
         at = "" if times is None else f" ({times[frame]:g} s)"
-        raise DataError(f"{what}: a value in frame {frame}{at} is not a number and can't be filtered; fill the gap first")
+        raise DataError(
+            f"{what}: a value in frame {frame}{at} is not a number and can't be filtered; fill the gap first"
+        )
 
 
 def _check_cutoff(cutoff: float, rate: float, what: str) -> None:
@@ -144,6 +150,6 @@ def _check_cutoff(cutoff: float, rate: float, what: str) -> None:
         raise DataError(f"{what}: the cutoff must be a positive frequency, got {cutoff:g} Hz")
     if cutoff >= rate / 2:
         raise DataError(
-            f"{what}: a cutoff of {cutoff:g} Hz is not below half the sampling rate of {rate:g} Hz; "
-            f"choose one below {rate / 2:g} Hz"
+            f"{what}: a cutoff of {cutoff:g} Hz is not below half the sampling rate of {rate:g} Hz; choose one below "
+            f"{rate / 2:g} Hz"
         )

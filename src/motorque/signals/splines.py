@@ -18,8 +18,8 @@ class NaturalSpline:
 
     At both ends the derivatives from order (degree + 1) / 2 to degree - 1 vanish: the second of a cubic, the third and
     fourth of a quintic. It is the smoothest curve through the samples: no other has a smaller integral of the squared
-    derivative of that order. Beyond the ends it continues as the polynomial that these conditions leave (a straight line,
-    or a parabola).
+    derivative of that order. Beyond the ends it continues as the polynomial that these conditions leave (a straight
+    line, or a parabola).
 
     Args:
         times: Sample times, increasing, not necessarily uniform [s], shape [T].
@@ -49,7 +49,9 @@ class NaturalSpline:
             raise DataError(f"{what}: time does not increase at frame {frame} ({times[frame]:g} s)")
         if not np.isfinite(values).all():
             frame = int(np.argwhere(~np.isfinite(values))[0][0])
-            raise DataError(f"{what}: a value in frame {frame} ({times[frame]:g} s) is not a number; fill the gap first")
+            raise DataError(
+                f"{what}: a value in frame {frame} ({times[frame]:g} s) is not a number; fill the gap first"
+            )
         self.start, self.end, self.degree = float(times[0]), float(times[-1]), degree
         self._half = (degree + 1) // 2
         # Solved in units of the mean step: derivatives of different order then have comparable size in the equations.
@@ -71,7 +73,7 @@ class NaturalSpline:
         wanted = np.asarray(times, dtype=np.float64)
         inside = np.clip(wanted, self.start, self.end)
         x = (inside - self.start) / self._step
-        value = self._spline(x, nu=derivative) / self._step**derivative
+        value: Array = self._spline(x, nu=derivative) / self._step**derivative
         beyond = wanted - inside
         if beyond.any():
             outside = np.flatnonzero(beyond)

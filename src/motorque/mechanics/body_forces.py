@@ -1,0 +1,220 @@
+"""Forces of a model between bodies: bushings, and spheres that touch the floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from motorque.mechanics.expressions import Expression
+from motorque.mechanics.inverse_dynamics import BodyMotion, Wrench
+from motorque.mechanics.kinematics import BodyPoses
+from motorque.skeleton.skeleton import GROUND
+
+DEFLECTIONS = ("theta_x", "theta_y", "theta_z", "delta_x", "delta_y", "delta_z")
+"""Names of a bushing's deflections in its expressions: body-fixed x-y-z angles [rad], then displacements [m]."""
+
+
+@dataclass(frozen=True, eq=False)
+class BodyFrame:
+    """A frame fixed to a body.
+
+    Args:
+        body: Index of the body, -1 for ground.
+        rotation: Maps the frame to the body, shape [3, 3].
+        position: Its origin in the body [m], shape [3].
+    """
+
+    body: int
+    rotation: Tensor
+    position: Tensor
+
+    def in_ground(self, poses: BodyPoses) -> tuple[Tensor, Tensor]:
+        """Rotation to ground, shape [..., 3, 3], and origin in ground [m], shape [..., 3]."""
+        origin = poses.point(self.body, self.position)
+        if self.body == GROUND:
+            return self.rotation.expand(*origin.shape[:-1], 3, 3), origin
+        return poses.rotation[..., self.body, :, :] @ self.rotation, origin
+
+
+class BodyForce(Protocol):
+    """Wrenches on bodies that follow from where they are and how they move."""
+
+    name: str
+
+    def __call__(self, poses: BodyPoses, motion: BodyMotion) -> list[tuple[int, Wrench]]:
+        """Body index, force [N] and moment about the ground origin [N·m], each [..., 3], for every body acted on."""
+        ...
+
+
+def _turn(rotation: Tensor, vector: Tensor) -> Tensor:
+    return (rotation @ vector[..., None])[..., 0]
+
+
+def _velocity(poses: BodyPoses, motion: BodyMotion, body: int, point: Tensor) -> tuple[Tensor, Tensor]:
+    """Velocity of a body at a point in ground [m/s] and its angular velocity [rad/s], each [..., 3]."""
+    if body == GROUND:
+        return torch.zeros_like(point), torch.zeros_like(point)
+    angular = motion.angular_velocity[..., body, :]
+    arm = point - poses.position[..., body, :]
+    return motion.velocity[..., body, :] + torch.linalg.cross(angular, arm), angular
+
+
+class Stiffness(Protocol):
+    """What a bushing's six deflections are resisted with."""
+
+    def __call__(self, deflection: Tensor) -> Tensor:
+        """Resistance [N·m, N] to deflections [rad, m]; both [..., 6]."""
+        ...
+
+
+@dataclass(frozen=True)
+class LinearStiffness:
+    """One stiffness per deflection [N·m/rad, N/m]."""
+
+    values: tuple[float, ...]
+
+    def __call__(self, deflection: Tensor) -> Tensor:
+        """See :class:`Stiffness`."""
+        return deflection * torch.tensor(self.values, dtype=deflection.dtype, device=deflection.device)
+
+
+@dataclass(frozen=True)
+class WrittenStiffness:
+    """One expression of the six deflections per deflection."""
+
+    expressions: tuple[Expression, ...]
+
+    def __call__(self, deflection: Tensor) -> Tensor:
+        """See :class:`Stiffness`."""
+        values = dict(zip(DEFLECTIONS, deflection.unbind(-1), strict=True))
+        return torch.stack([expression(**values) for expression in self.expressions], dim=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Bushing:
+    """OpenSim's ``BushingForce`` and ``ExpressionBasedBushingForce``.
+
+    The deflections are the body-fixed x-y-z angles and the displacement of the second frame in the first one.
+
+    Args:
+        name: Its name.
+        first: Frame on one body.
+        second: Frame on the other one.
+        stiffness: Resistance to deflection.
+        damping: Resistance to its rate [N·m·s/rad, N·s/m], six numbers.
+
+    Source: Sherman, Seth, Delp, Procedia IUTAM 2 (2011) 241-261, section on bushings; checked against the wheel.
+    """
+
+    name: str
+    first: BodyFrame
+    second: BodyFrame
+    stiffness: Stiffness
+    damping: tuple[float, ...]
+
+    def __call__(self, poses: BodyPoses, motion: BodyMotion) -> list[tuple[int, Wrench]]:
+        """See :class:`BodyForce`."""
+        r1, p1 = self.first.in_ground(poses)
+        r2, p2 = self.second.in_ground(poses)
+        into = r1.transpose(-1, -2)
+        relative = into @ r2
+        x = torch.atan2(-relative[..., 1, 2], relative[..., 2, 2])
+        y = torch.asin(relative[..., 0, 2].clamp(-1.0, 1.0))
+        z = torch.atan2(-relative[..., 0, 1], relative[..., 0, 0])
+        deflection = torch.cat([torch.stack([x, y, z], dim=-1), _turn(into, p2 - p1)], dim=-1)
+        rates = _angle_rates(y, z)
+        v1, w1 = _velocity(poses, motion, self.first.body, p2)
+        v2, w2 = _velocity(poses, motion, self.second.body, p2)
+        turning = _turn(rates @ r2.transpose(-1, -2), w2 - w1)
+        rate = torch.cat([turning, _turn(into, v2 - v1)], dim=-1)
+        damping = torch.tensor(self.damping, dtype=rate.dtype, device=rate.device)
+        answer = -(self.stiffness(deflection) + damping * rate)
+        # Angles' generalized forces do work on angle rates; as a moment they need the transposed map.
+        moment = _turn(r2 @ rates.transpose(-1, -2), answer[..., :3])
+        force = _turn(r1, answer[..., 3:])
+        about_origin = moment + torch.linalg.cross(p2, force)
+        return [(self.second.body, (force, about_origin)), (self.first.body, (-force, -about_origin))]
+
+
+def _angle_rates(y: Tensor, z: Tensor) -> Tensor:
+    """Rates of body-fixed x-y-z angles from the angular velocity in the turned frame; shape [..., 3, 3]."""
+    sy, cy, sz, cz = torch.sin(y), torch.cos(y), torch.sin(z), torch.cos(z)
+    zero, one = torch.zeros_like(y), torch.ones_like(y)
+    rows = (cz / cy, -sz / cy, zero, sz, cz, zero, -cz * sy / cy, sz * sy / cy, one)
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class SphereOnFloor:
+    """OpenSim's ``SmoothSphereHalfSpaceForce``: Hunt-Crossley contact smoothed to be differentiable everywhere.
+
+    Args:
+        name: Its name.
+        body: Index of the sphere's body.
+        center: Its centre in that body [m], shape [3].
+        radius: Its radius [m].
+        floor: The half space; it lies where the frame's x is positive.
+        stiffness: Plane strain modulus [N/m²].
+        dissipation: [s/m].
+        friction: Coefficients of static, dynamic and viscous friction [-, -, s/m].
+        transition: Velocity at which friction is fully on [m/s].
+        smoothing: Steepness of the onset with indentation [1/m] and with velocity [s/m].
+        least: Smallest squared length and velocity, so that roots have derivatives.
+
+    Source: Serrancolí et al., Front Bioeng Biotechnol 7 (2019), smooth version of Hunt and Crossley, J Appl Mech 42
+    (1975); the friction of Hollars as in Sherman et al. 2011. Checked against the wheel.
+    """
+
+    name: str
+    body: int
+    center: Tensor
+    radius: float
+    floor: BodyFrame
+    stiffness: float
+    dissipation: float
+    friction: tuple[float, float, float]
+    transition: float
+    smoothing: tuple[float, float]
+    least: float
+
+    def __call__(self, poses: BodyPoses, motion: BodyMotion) -> list[tuple[int, Wrench]]:
+        """See :class:`BodyForce`."""
+        rotation, origin = self.floor.in_ground(poses)
+        normal = rotation[..., :, 0]
+        center = poses.point(self.body, self.center)
+        depth = ((center - origin) * normal).sum(-1) + self.radius
+        point = center + (self.radius - 0.5 * depth)[..., None] * normal
+        moving, _ = _velocity(poses, motion, self.body, point)
+        floor, _ = _velocity(poses, motion, self.floor.body, point)
+        slip = moving - floor
+        closing = (slip * normal).sum(-1)
+        slip = slip - closing[..., None] * normal
+        k = 0.5 * self.stiffness ** (2 / 3)
+        hertz = 4 / 3 * k * (self.radius * k) ** 0.5 * (depth**2 + self.least) ** 0.75
+        hertz = hertz * (0.5 + 0.5 * torch.tanh(self.smoothing[0] * depth))
+        pressed = hertz * (1 + 1.5 * self.dissipation * closing)
+        if self.dissipation > 0:
+            pressed = pressed * (0.5 + 0.5 * torch.tanh(self.smoothing[1] * (closing + 2 / (3 * self.dissipation))))
+        speed = torch.sqrt((slip**2).sum(-1) + self.least)
+        ratio = speed / self.transition
+        static, dynamic, viscous = self.friction
+        rubbing = ratio.clamp(max=1.0) * (dynamic + 2 * (static - dynamic) / (1 + ratio**2)) + viscous * speed
+        force = -pressed[..., None] * (normal + (rubbing / speed)[..., None] * slip)
+        moment = torch.linalg.cross(point, force)
+        return [(self.body, (force, moment)), (self.floor.body, (-force, -moment))]
+
+
+def body_wrenches(forces: Sequence[BodyForce], poses: BodyPoses, motion: BodyMotion) -> dict[int, Wrench]:
+    """Sum of the forces on each moving body: force [N] and moment about the ground origin [N·m], by body index."""
+    total: dict[int, Wrench] = {}
+    for acting in forces:
+        for body, (force, moment) in acting(poses, motion):
+            if body == GROUND:
+                continue
+            before = total.get(body)
+            total[body] = (force, moment) if before is None else (before[0] + force, before[1] + moment)
+    return total
