@@ -114,11 +114,12 @@ def coordinate_tasks(skeleton: Skeleton, plan: IKSetup, times: np.ndarray, journ
 
 
 def write_marker_errors(path: Path, result: IKResult) -> None:
-    """Marker errors with OpenSim's columns: sum of squares [m²], root mean square [m], largest [m]."""
-    seen = np.isfinite(result.errors)
-    squares = np.where(seen, result.errors, 0.0) ** 2
-    largest = np.where(seen, result.errors, 0.0).max(axis=1)
-    data = np.stack([squares.sum(1), result.rms, largest], axis=1)
+    """Marker errors with OpenSim's columns: sum of squares [m²], root mean square [m], largest [m].
+
+    As in OpenSim's file, a marker that is not seen counts as one without error; :attr:`IKResult.rms` leaves it out.
+    """
+    error = np.nan_to_num(result.errors)
+    data = np.stack([(error**2).sum(1), np.sqrt((error**2).mean(1)), error.max(axis=1)], axis=1)
     columns = ("total_squared_error", "marker_error_RMS", "marker_error_max")
     with replacing(path) as scratch:
         write_storage(scratch, Table("ik_marker_errors", result.motion.times, columns, data, {}, False))

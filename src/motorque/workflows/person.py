@@ -1,0 +1,132 @@
+"""The person's own skeleton: the user's model, or the built-in one brought to the person's size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from motorque.errors import DataError
+from motorque.files.osim import OsimModel, read_osim
+from motorque.files.osim_write import write_osim
+from motorque.files.output import write_bytes
+from motorque.fitting.scale_from_motion import MEASUREMENT_STD, fit_body
+from motorque.fitting.side_swap import exchange_sides, side_evidence
+from motorque.journal import Journal
+from motorque.report.analysis import Subject
+from motorque.series import Markers, Scales
+from motorque.skeleton.anthropometry import with_segment_masses
+from motorque.skeleton.fullbody import fullbody
+from motorque.skeleton.fullbody_tables import GENERIC_HEIGHT
+from motorque.skeleton.marker_sets import match_markers, skeleton_with_markers
+from motorque.skeleton.scaling import scale_lengths, set_mass
+from motorque.skeleton.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Person:
+    """A skeleton of a person's size with the markers of the recording.
+
+    Args:
+        skeleton: Scaled, with its mass.
+        weights: Weight of each marker for inverse kinematics; None for 1 each.
+        subject: Mass, height and sex and where they came from.
+        scales: How the built-in skeleton was scaled, or None for a user's model.
+        model: The user's model, or None for the built-in skeleton.
+    """
+
+    skeleton: Skeleton
+    weights: Mapping[str, float] | None
+    subject: Subject
+    scales: Scales | None
+    model: OsimModel | None
+
+    def write_model(self, path: Path) -> None:
+        """Write the skeleton as ``.osim``: the user's own file where there is one, else the built-in one."""
+        if self.model is None:
+            write_osim(path, self.skeleton, scales=self.scales)
+            return
+        from motorque.files.osim_edit import with_masses
+
+        write_bytes(path, with_masses(self.model, self.skeleton))
+
+
+def fit_builtin(
+    recordings: list[Markers],
+    *,
+    height: float | None,
+    mass: float | None,
+    mass_source: str,
+    sex: str,
+    journal: Journal,
+) -> Person:
+    """Scale the built-in skeleton to a person from marker recordings.
+
+    Args:
+        recordings: The recording, and the static trial if there is one, in ground [m].
+        height: Body height [m], or None.
+        mass: Body mass [kg], or None for one that goes with the size.
+        mass_source: Where the mass came from.
+        sex: ``f``, ``m`` or ``unknown``.
+        journal: Matched names, scales and assumptions.
+
+    Raises:
+        DataError: Too few marker names are known.
+    """
+    names = list(dict.fromkeys(n for r in recordings for n in r.names))
+    match = match_markers(names, journal=journal)
+    if len(match.pairs) < 6:
+        raise DataError(
+            f"only {len(match.pairs)} of {len(names)} marker names ({', '.join(names[:6])}…) belong to a known marker set "
+            "(Plug-in Gait, OpenCap, Rajagopal, CMU, Helen Hayes); rename them, or give --model with markers of these names"
+        )
+    generic = skeleton_with_markers(fullbody(), match)
+    known = dict(zip((name for name, _ in match.pairs), match.position_std, strict=True))
+    ratio = None if height is None else height / GENERIC_HEIGHT
+    recordings = [_labelled_right(generic, r, ratio) for r in recordings]
+    fit = fit_body(generic, recordings, marker_std=known, height_ratio=ratio, journal=journal)
+    skeleton = fit.skeleton
+    height_source = "given"
+    if height is None:
+        height, height_source = _height_of(fit.scales), "from the segment scales"
+        journal.assume(f"no height was given; the segment scales make it {height:.2f} m (give --height)", "height")
+    if mass is None:
+        # The generic skeleton's body mass index, which is that of its builders' average man.
+        mass, mass_source = fullbody().total_mass() * (height / GENERIC_HEIGHT) ** 2, "assumed from the height"
+        journal.assume(f"no mass was given; {mass:.1f} kg goes with the height: forces and torques scale with it (give --mass)", "mass")
+    skeleton = set_mass(skeleton, mass) if sex == "unknown" else with_segment_masses(skeleton, mass=mass, sex=sex)  # type: ignore[arg-type]
+    # Bony landmarks carry the pose; the found place of a marker is no better known than soft tissue lets it be.
+    weights = {n: (MEASUREMENT_STD / max(s, MEASUREMENT_STD) if s < 0.05 else 1.0) for n, s in known.items()}
+    subject = Subject(mass, mass_source, height, height_source, sex, "given" if sex != "unknown" else "not given")
+    return Person(skeleton, weights, subject, fit.scales, None)
+
+
+def _labelled_right(generic: Skeleton, markers: Markers, ratio: float | None) -> Markers:
+    """The markers with left and right exchanged if the unscaled skeleton says so: exchanged sides can't be scaled to."""
+    size = torch.full((len(generic.body_names), 3), ratio or 1.0, dtype=torch.float64)
+    evidence = side_evidence(scale_lengths(generic, size), markers)
+    return exchange_sides(markers) if evidence is not None and evidence.swapped else markers
+
+
+def _height_of(scales: Scales) -> float:
+    """Body height by the share of each segment's length in it: thigh 0.245, shank 0.246, trunk and head 0.47, foot 0.039.
+
+    Source: Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of Human Movement, 4th ed., fig. 4.1.
+    """
+    shares = {"femur_r": 0.245, "tibia_r": 0.246, "torso": 0.47, "talus_r": 0.039}
+    return GENERIC_HEIGHT * sum(share * float(scales.of(body)[1]) for body, share in shares.items()) / sum(shares.values())
+
+
+def use_model(path: Path, *, height: float | None, mass: float | None, mass_source: str, sex: str, journal: Journal) -> Person:
+    """The user's model as it is, but for its mass if one is given."""
+    model = read_osim(path, journal=journal)
+    skeleton = model.skeleton
+    if mass is None:
+        mass, mass_source = skeleton.total_mass(), "from the model"
+    elif abs(mass / skeleton.total_mass() - 1) > 1e-3:
+        journal.repair(f"the model weighs {skeleton.total_mass():.1f} kg; its masses are scaled to {mass:.1f} kg", str(path))
+        skeleton = set_mass(skeleton, mass)
+    subject = Subject(mass, mass_source, height, "given" if height else "", sex, "given" if sex != "unknown" else "not given")
+    return Person(skeleton, None, subject, None, model)
