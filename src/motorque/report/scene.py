@@ -14,7 +14,7 @@ from motorque.skeleton.skeleton import GROUND, Skeleton
 
 Array = NDArray[np.float64]
 MAX_RATE = 125.0  # [Hz]; no screen shows more
-MAX_FRAMES = 6000
+MAX_POINTS = 600_000  # points times frames: 5 MB on the page
 # Width of a bone relative to its length would make thick forearms: typical shaft radii instead [m].
 _RADII = (
     ("femur", 0.026), ("tibia", 0.022), ("humerus", 0.019), ("ulna", 0.014), ("radius", 0.014), ("hand", 0.013),
@@ -22,10 +22,17 @@ _RADII = (
 )  # fmt: skip
 
 
-def viewer_frames(times: Array) -> NDArray[np.int64]:
-    """Indices of the frames that the viewer plays: at most :data:`MAX_RATE` and :data:`MAX_FRAMES` of them."""
+def viewer_frames(times: Array, points: int) -> NDArray[np.int64]:
+    """Indices of the frames that the viewer plays: at most :data:`MAX_RATE`, and :data:`MAX_POINTS` points in all.
+
+    Args:
+        times: Frames [s], shape [T].
+        points: Points that are stored per frame.
+    """
     duration = float(times[-1] - times[0])
-    count = int(min(len(times), max(2.0, duration * MAX_RATE + 1), MAX_FRAMES)) if len(times) > 1 else 1
+    count = (
+        int(min(len(times), max(2.0, duration * MAX_RATE + 1), MAX_POINTS // max(points, 1))) if len(times) > 1 else 1
+    )
     return np.unique(np.round(np.linspace(0, len(times) - 1, count)).astype(np.int64))
 
 
@@ -58,7 +65,9 @@ def packed_points(values: Array) -> dict[str, object]:
 
 def scene(analysis: Analysis) -> dict[str, object]:
     """The viewer's data, ready for JSON: times, points on a grid, what connects them."""
-    frames = viewer_frames(analysis.times)
+    stored = len(analysis.skeleton.body_names) + len(analysis.marker_names)
+    stored += 0 if analysis.markers is None else len(analysis.markers.names)
+    frames = viewer_frames(analysis.times, stored)
     nodes, bones, figure = _figure(analysis.skeleton, analysis.body_rotation[frames], analysis.body_position[frames])
     result: dict[str, object] = {
         "times": packed(analysis.times[frames] - analysis.times[0]),

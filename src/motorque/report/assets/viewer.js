@@ -353,7 +353,12 @@ function createViewer(root, scene) {
     wake();
   }
   let asked = false;
-  function wake() { if (!asked) { asked = true; requestAnimationFrame(tick); } }
+  function wake() {
+    if (asked) return;
+    asked = true;
+    // Playing goes with the screen's refresh; a single change is drawn at once, also where nothing refreshes (headless).
+    if (playing) requestAnimationFrame(tick); else setTimeout(() => tick(0), 0);
+  }
   function tick(now) {
     asked = false;
     if (playing) {
