@@ -70,9 +70,9 @@ def read_ik_setup(path: str | Path) -> IKSetup:
         tasks = root if root.tag == "IKTaskSet" else root.find("IKTaskSet")
         if tasks is None:
             raise FileFormatError(f"{path}: holds neither an InverseKinematicsTool nor an IKTaskSet; give the IK setup or tasks file")
-        weights, coordinate_tasks = _tasks(tasks, path)
+        weights, coordinate_tasks = read_task_set(tasks, path)
         return IKSetup(weights, coordinate_tasks)
-    weights, coordinate_tasks = _tasks(tool.find("IKTaskSet"), path)
+    weights, coordinate_tasks = read_task_set(tool.find("IKTaskSet"), path)
     span = numbers(tool, "time_range", default=())
     return IKSetup(
         weights,
@@ -90,7 +90,8 @@ def _file(tool: Node, setup: Path, tag: str) -> Path | None:
     return None if name.lower() in UNASSIGNED else setup.parent / name.replace("\\", "/")
 
 
-def _tasks(node: Node | None, path: Path) -> tuple[dict[str, float], tuple[CoordinateTaskSpec, ...]]:
+def read_task_set(node: Node | None, path: Path) -> tuple[dict[str, float], tuple[CoordinateTaskSpec, ...]]:
+    """Marker weights and coordinate tasks of an IKTaskSet element that apply, from another file if it names one."""
     if node is None:
         return {}, ()
     if (elsewhere := (node.get("file") or "").strip()) and node.find("objects") is None:
@@ -99,7 +100,7 @@ def _tasks(node: Node | None, path: Path) -> tuple[dict[str, float], tuple[Coord
         inner = root if root.tag == "IKTaskSet" else root.find("IKTaskSet")
         if inner is None:
             raise FileFormatError(f"{other}: holds no IKTaskSet, which {path.name} expects there")
-        return _tasks(inner, other)
+        return read_task_set(inner, other)
     weights: dict[str, float] = {}
     coordinates: list[CoordinateTaskSpec] = []
     for task in children(node.find("objects")):

@@ -21,8 +21,11 @@ POINT_TAGS = {"PathPoint", "MusclePoint"}
 CONDITIONAL_TAGS = {"ConditionalPathPoint", "MuscleViaPoint"}
 MOVING_TAGS = {"MovingPathPoint", "MovingMusclePoint"}
 SURFACE_TAGS = {"WrapCylinder": "cylinder", "WrapSphere": "sphere", "WrapEllipsoid": "ellipsoid", "WrapTorus": "torus"}
-SIZES = {"cylinder": (("radius", 1.0), ("length", 1.0)), "sphere": (("radius", 0.05),),
-         "torus": (("inner_radius", 0.01), ("outer_radius", 0.05))}
+SIZES = {
+    "cylinder": (("radius", 1.0), ("length", 1.0)),
+    "sphere": (("radius", 0.05),),
+    "torus": (("inner_radius", 0.01), ("outer_radius", 0.05)),
+}
 SCALED_BY_PATH = {  # what OpenSim 4.6 multiplies by the ratio of path lengths, by the element that owns the path
     "Ligament": ("resting_length",),
     "Blankevoort1991Ligament": ("slack_length",),
@@ -50,7 +53,9 @@ class OwnedPath:
 def point_nodes(owner: Node) -> list[Node]:
     """The elements of a path's points, in order."""
     geometry = path_node(owner)
-    return objects(geometry.find("PathPointSet") if geometry is not None else None) or objects(owner.find("MusclePointSet"))
+    return objects(geometry.find("PathPointSet") if geometry is not None else None) or objects(
+        owner.find("MusclePointSet")
+    )
 
 
 def path_node(owner: Node) -> Node | None:
@@ -99,8 +104,12 @@ class _PathReader:
     def path(self, owner: Node) -> MusclePath:
         name = (owner.get("name") or owner.tag).strip()
         geometry = path_node(owner)
-        wraps = objects(geometry.find("PathWrapSet") if geometry is not None else None) or objects(owner.find("MuscleWrapSet"))
-        return MusclePath(name, tuple(self._point(n) for n in point_nodes(owner)), tuple(self._wrap(n, name) for n in wraps))
+        wraps = objects(geometry.find("PathWrapSet") if geometry is not None else None) or objects(
+            owner.find("MuscleWrapSet")
+        )
+        return MusclePath(
+            name, tuple(self._point(n) for n in point_nodes(owner)), tuple(self._wrap(n, name) for n in wraps)
+        )
 
     def _frame(self, node: Node) -> Frame:
         body = text(node, "body")
@@ -121,13 +130,17 @@ class _PathReader:
         frame = self._frame(node)
         body = self._body(frame)
         if node.tag in MOVING_TAGS:
-            motions = tuple(self._motion(node, axis) for axis in "xyz")
-            coordinates = tuple(self._coordinate(node, f"{axis}_coordinate") for axis in "xyz")
-            return PathPoint(body, frame.position, motion=motions, motion_coordinates=coordinates, rotation=frame.rotation)
+            motions = (self._motion(node, "x"), self._motion(node, "y"), self._motion(node, "z"))
+            x, y, z = (self._coordinate(node, f"{axis}_coordinate") for axis in "xyz")
+            return PathPoint(
+                body, frame.position, motion=motions, motion_coordinates=(x, y, z), rotation=frame.rotation
+            )
         location = frame.position + frame.rotation @ numbers(node, "location", 3, (0.0,) * 3)
         if node.tag in CONDITIONAL_TAGS:
             low, high = numbers(node, "range", 2, (0.0, 0.0))
-            return PathPoint(body, location, coordinate=self._coordinate(node, "coordinate"), range=(float(low), float(high)))
+            return PathPoint(
+                body, location, coordinate=self._coordinate(node, "coordinate"), range=(float(low), float(high))
+            )
         if node.tag in POINT_TAGS:
             return PathPoint(body, location)
         raise ModelError(f"{where(node)}: path points of type {node.tag} are not supported")
@@ -158,13 +171,17 @@ class _PathReader:
         name = (node.get("name") or "").strip()
         kind = SURFACE_TAGS.get(node.tag, node.tag)
         frame = self._frames.find("..", holder)
-        at = frame.then(numbers(node, "translation", 3, (0.0,) * 3), euler_xyz(numbers(node, "xyz_body_rotation", 3, (0.0,) * 3)))
+        at = frame.then(
+            numbers(node, "translation", 3, (0.0,) * 3), euler_xyz(numbers(node, "xyz_body_rotation", 3, (0.0,) * 3))
+        )
         if kind == "ellipsoid":
             size = tuple(numbers(node, "dimensions", 3).tolist())
         else:
             size = tuple(float(numbers(node, tag, 1, (default,))[0]) for tag, default in SIZES.get(kind, ()))
         axis, sign = _quadrant(node)
-        return WrapSurface(name, kind, self._body(frame), at.rotation, at.position, size, axis, sign, boolean(node, "active", True))
+        return WrapSurface(
+            name, kind, self._body(frame), at.rotation, at.position, size, axis, sign, boolean(node, "active", True)
+        )
 
 
 def _quadrant(node: Node) -> tuple[int, int]:

@@ -95,7 +95,7 @@ class MusclePath:
 
 @dataclass(frozen=True, eq=False)
 class _Stop:
-    """A place on the current path: ``point`` of the path's own, or ``wrap`` with the length on the surface before it."""
+    """A place on the current path: a ``point`` of its own, or on surface ``wrap`` with the length there before it."""
 
     position: Array
     point: int = -1
@@ -186,7 +186,9 @@ def _remember(route: list[_Stop], remembered: dict[tuple[int, bool], Array]) -> 
     return out
 
 
-def _wrap_once(path: MusclePath, index: int, route: list[_Stop], placed: _Placement) -> tuple[list[_Stop], Outcome] | None:
+def _wrap_once(
+    path: MusclePath, index: int, route: list[_Stop], placed: _Placement
+) -> tuple[list[_Stop], Outcome] | None:
     """The route with one surface applied and the outcome on the last segment tried; None if its range has no point."""
     wrap = path.wraps[index]
     if not wrap.surface.active:

@@ -67,7 +67,7 @@ def _crossing(start: Array, end: Array, radius: float) -> tuple[bool, Array]:
 
 
 def _tangent_pair(point: Array, radius: float) -> tuple[Array, Array]:
-    """Where the two tangents from a point touch, at the point's height; the first is the one that turns to +Z x point."""
+    """Where the two tangents from a point touch, at the point's height; the first lies towards Z x point."""
     distance = float(np.hypot(*point[:2]))
     outwards = np.array([point[0], point[1], 0.0]) / distance
     along = radius**2 / distance
@@ -86,8 +86,10 @@ def _tangents(start: Array, end: Array, radius: float, axis: int, sign: int) -> 
         return first, last, False, False
     alpha = angle_between(_flat(start_a), _flat(end_b))
     beta = angle_between(_flat(start_b), _flat(end_a))
-    on = {name: side(p[axis]) == sign for name, p in
-          (("start_a", start_a), ("start_b", start_b), ("end_a", end_a), ("end_b", end_b))}
+    on = {
+        name: side(p[axis]) == sign
+        for name, p in (("start_a", start_a), ("start_b", start_b), ("end_a", end_a), ("end_b", end_b))
+    }
     if on["start_a"] != on["start_b"]:
         use_a = on["start_a"]
     elif on["start_a"]:

@@ -27,7 +27,7 @@ MOST_SEGMENTS = 499
 
 @dataclass(frozen=True, eq=False)
 class _Chord:
-    """A line through an ellipsoid: its ends outside, where it enters and leaves, and its direction's absolute cosines."""
+    """A line through an ellipsoid: its ends outside, and where it enters and leaves."""
 
     start: Array
     end: Array

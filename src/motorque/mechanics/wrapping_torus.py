@@ -38,7 +38,10 @@ def wrap_torus(start: Array, end: Array, inner: float, outer: float, axis: int, 
     if not found.wraps:
         return found
     return replace(
-        found, outcome=Outcome.POSSIBLE, first=rotation.T @ found.first + nearest, last=rotation.T @ found.last + nearest
+        found,
+        outcome=Outcome.POSSIBLE,
+        first=rotation.T @ found.first + nearest,
+        last=rotation.T @ found.last + nearest,
     )
 
 
