@@ -235,7 +235,7 @@ def smooth(
         return motion, nothing, nothing, None
     applied: float | None = cutoff
     try:
-        values = butterworth(motion.values, motion.rate, cutoff, what="the motion")
+        values = np.ascontiguousarray(butterworth(motion.values, motion.rate, cutoff, what="the motion"))
     except DataError as error:
         if asked:
             raise

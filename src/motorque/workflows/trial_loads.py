@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from motorque.files.external_loads import ExternalLoads, read_loads
 from motorque.fitting.heading import turn_loads
 from motorque.fitting.load_filtering import filter_loads
-from motorque.fitting.plates_to_feet import assign_plates, has_feet, reassign_misplaced
+from motorque.fitting.feet import has_feet
+from motorque.fitting.plates_to_feet import assign_plates, reassign_misplaced
 from motorque.journal import Journal
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.series import Loads, Motion
