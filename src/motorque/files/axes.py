@@ -110,7 +110,8 @@ def guess_up_axis(markers: Markers) -> tuple[str, float]:
 
     Returns:
         The axis (``+x``, ``-x``, ``+y``, ``-y``, ``+z`` or ``-z``) and a confidence from 0 to 1: how much more of the
-        body's direction lies along that axis than along the next, lowered where something speaks against it. `SURE` is a sensible limit.
+        body's direction lies along that axis than along the next, lowered where something speaks against it. `SURE` is
+        a sensible limit.
 
     Raises:
         DataError: No frame has markers enough to tell.
