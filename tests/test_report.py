@@ -394,3 +394,30 @@ def test_midline_curves_are_turned_to_the_left_view() -> None:
     assert left.mean == pytest.approx(right.mean, abs=0.5)
     assert float(np.abs(right.mean).max()) == pytest.approx(np.degrees(0.1), abs=0.1)
     assert torch.get_default_dtype() == torch.float32  # nothing here changes how torch counts elsewhere
+
+
+def test_bands_follow_the_sign_of_the_skeleton() -> None:
+    from motorque.report.norms import norm_for
+    from motorque.series.normative_gait import normative
+
+    found = results(walk_case(4.0, plates=("r", "l")))
+    knee = next(c for c in found.curves["angles"] if c.name == "knee_angle_r")
+    band = norm_for("angles", knee)
+    assert band is not None and band.mean == pytest.approx(normative("knee_angle").mean)
+    turned = norm_for("angles", dataclasses.replace(knee, positive="extension", negative="flexion"))
+    assert turned is not None and turned.mean == pytest.approx(-normative("knee_angle").mean)
+    assert norm_for("angles", dataclasses.replace(knee, positive="", negative="")) is None
+    torque = norm_for("torques", next(c for c in found.curves["torques"] if c.name == "ankle_angle_l"))
+    assert torque is not None and torque.unit == "N·m/kg" and torque.mean.min() < -1.0  # plantarflexors push off
+    push = norm_for("forces", next(c for c in found.curves["forces"] if c.name == "forward_r"))
+    assert push is not None and push.mean[:25].mean() < 0 < push.mean[40:55].mean()
+    elbow = next(c for c in found.curves["angles"] if c.name == "elbow_flex_r")
+    assert norm_for("angles", elbow) is None
+
+
+def test_bands_are_for_walking_only(tmp_path: Path) -> None:
+    for stance, there in ((0.62, True), (0.36, False)):
+        write_report(walk_case(5.0, stance=stance, plates=("r", "l")), tmp_path)
+        page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+        assert any("norm" in plot for plot in page.data()["plots"]) is there
+        assert any("Schwartz" in words for words in page.words) is there

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorque.report.labels import actors
-from motorque.report.norms import Norm, norm_for
+from motorque.report.norms import norm_for
 from motorque.report.results import Curve, CycleCurve, Results
 from motorque.report.scene import packed
 
@@ -79,14 +79,12 @@ def _plot(found: Results, section: str, group: str, members: list[Curve], keep: 
     if section == "torques" and first.unit == "N·m":
         data["massUnit"] = "N·m/kg"
     if norm is not None:
-        data["norm"] = {"mean": packed(norm.mean), "sd": packed(norm.sd), "perMass": norm.per_mass}
+        data["norm"] = {"mean": packed(norm.mean), "sd": packed(norm.sd), "perMass": norm.unit == "N·m/kg"}
     if section == "forces" and first.key.startswith("vertical"):
         data["lines"] = [{"y": 100.0, "text": "body weight"}]
-    return Plot(section, group, first.title, _convention(section, members, cycles), data, _source(norm))
-
-
-def _source(norm: Norm | None) -> str:
-    return "" if norm is None else norm.source
+    return Plot(
+        section, group, first.title, _convention(section, members, cycles), data, "" if norm is None else norm.source
+    )
 
 
 def _convention(section: str, members: list[Curve], cycles: list[CycleCurve]) -> str:
@@ -98,7 +96,7 @@ def _convention(section: str, members: list[Curve], cycles: list[CycleCurve]) ->
     if differing:
         text += f" (left: + {word(differing[0].positive)})"
     if any(c.flipped for c in cycles):
-        text += " · left cycles with the sign turned"
+        text += " · left mirrored"
     return text
 
 

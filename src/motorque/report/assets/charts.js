@@ -98,11 +98,11 @@
       if (plot.time.some((c) => c.side === e.side)) mark(e.time, e.side, e.kind === "toe off" ? "dot" : "solid", 0.28);
     }
     return {
-      margin: { l: 44, r: 8, t: 8, b: 34 }, height: null, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      margin: { l: 44, r: 14, t: 8, b: 34 }, height: null, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: colour.ink }, showlegend: false, hovermode: "x",
       hoverlabel: { bgcolor: colour.card, font: { size: 11, color: colour.ink } }, dragmode: axis.fixedrange ? false : "zoom",
       xaxis: { ...axis, title: { text: view === "cycle" ? "gait cycle [%]" : "time [s]", font: { size: 11, color: colour.soft }, standoff: 4 },
-        range: view === "cycle" ? [0, 100] : [times[0], times[times.length - 1]], dtick: view === "cycle" ? 20 : undefined, nticks: 7, hoverformat: view === "cycle" ? ".0f" : ".2f" },
+        range: view === "cycle" ? [0, 100] : [times[0], times[times.length - 1]], dtick: view === "cycle" ? 20 : undefined, nticks: 7, ticklabeloverflow: "allow", hoverformat: view === "cycle" ? ".0f" : ".2f" },
       yaxis: { ...axis, title: { text: unit, font: { size: 11, color: colour.soft }, standoff: 6 }, nticks: 6, exponentformat: "none", ...range(plot, found, unit) }, shapes, annotations,
     };
   }
