@@ -40,7 +40,9 @@ class Table:
     def column(self, name: str) -> Array:
         """One column, shape [T]; raises :class:`DataError` if it is not there, or there twice."""
         if self.columns.count(name) > 1:
-            raise DataError(f"table {self.name!r} has {self.columns.count(name)} columns named {name!r}; rename all but one")
+            raise DataError(
+                f"table {self.name!r} has {self.columns.count(name)} columns named {name!r}; rename all but one"
+            )
         if name not in self.columns:
             raise DataError(f"table {self.name!r} has no column {name!r}; it has {', '.join(self.columns[:8])}…")
         return self.data[:, self.columns.index(name)]
@@ -57,7 +59,10 @@ def read_text(path: Path) -> str:
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file; check the name")
     if path.stat().st_size > MAX_BYTES:
-        raise FileFormatError(f"{path}: {path.stat().st_size / 1e9:.1f} GB is more than the {MAX_BYTES / 1e9:.0f} GB limit; cut the recording")
+        raise FileFormatError(
+            f"{path}: {path.stat().st_size / 1e9:.1f} GB is more than the {MAX_BYTES / 1e9:.0f} GB limit; "
+            "cut the recording"
+        )
     data = path.read_bytes()
     if not data.strip():
         raise FileFormatError(f"{path}: the file is empty; export it again")
@@ -90,7 +95,8 @@ def read_storage(path: str | Path, *, journal: Journal | None = None) -> Table:
     name, header = _header([line.strip() for line in lines[:end]])
     if header.get("DataType", "double").lower() != "double":
         raise FileFormatError(
-            f"{path}: columns of type {header['DataType']} are not supported; export it as plain numbers (DataType=double)"
+            f"{path}: columns of type {header['DataType']} are not supported; "
+            "export it as plain numbers (DataType=double)"
         )
     at = next((i for i in range(end + 1, len(lines)) if lines[i].strip()), None)
     if at is None:
@@ -98,7 +104,9 @@ def read_storage(path: str | Path, *, journal: Journal | None = None) -> Table:
     labels = lines[at].strip("\n").strip().split("\t") if "\t" in lines[at].strip() else lines[at].split()
     labels = [label.strip() for label in labels if label.strip()]
     if not labels or labels[0].lower() != "time":
-        raise FileFormatError(f"{path}, line {at + 1}: the first column must be 'time', got {labels[0] if labels else 'nothing'!r}")
+        raise FileFormatError(
+            f"{path}, line {at + 1}: the first column must be 'time', got {labels[0] if labels else 'nothing'!r}"
+        )
     data = _numbers(path, lines, at + 1, labels)
     _check_rows(path, header, len(data))
     if len(data) == 0:
@@ -108,15 +116,29 @@ def read_storage(path: str | Path, *, journal: Journal | None = None) -> Table:
         # Integrators write the last instant twice, once before and once after an event.
         data = np.delete(data, again, axis=0)
         if journal is not None:
-            journal.repair(f"{len(again)} rows repeat the time of the row before (first at {data[again[0] - 1, 0]:g} s); left out", str(path))
+            journal.repair(
+                f"{len(again)} rows repeat the time of the row before (first at {data[again[0] - 1, 0]:g} s); left out",
+                str(path),
+            )
     try:
         times = as_times(data[:, 0], str(path))
     except DataError as error:
         raise FileFormatError(str(error)) from None
-    degrees = header.get("inDegrees", "").lower()
-    # Files older than the flag say it in prose, or are SIMM motions, which are always in degrees.
-    implied = "angles are in degrees" in header.get("comment", "").lower() or "simm motion" in header.get("comment", "").lower()
-    return Table(name, times, tuple(labels[1:]), data[:, 1:], header, degrees == "yes" if degrees else implied)
+    return Table(name, times, tuple(labels[1:]), data[:, 1:], header, _in_degrees(path, header))
+
+
+def _in_degrees(path: Path, header: dict[str, str]) -> bool:
+    """Whether a table's angles are in degrees: by its flag; files from before the flag say it in prose or by ``.mot``.
+
+    As OpenSim 4.6 decides it, checked against the wheel; but a ``.mot`` without a version that says radians is believed
+    here and not there.
+    """
+    if "inDegrees" in header:
+        return header["inDegrees"].lower() in ("yes", "y", "true", "1")
+    if "version" in header:
+        return False
+    prose = header.get("comment", "").lower()
+    return "angles are in degrees" in prose or (path.suffix.lower() == ".mot" and "in radians" not in prose)
 
 
 def _header(lines: list[str]) -> tuple[str, dict[str, str]]:
@@ -136,38 +158,55 @@ def _header(lines: list[str]) -> tuple[str, dict[str, str]]:
     return name, header
 
 
+def numbers(cells: list[str]) -> Array | None:
+    """Cells of a text file as numbers, NaN where blank or where a program wrote its own NaN; None if one is no number.
+
+    Args:
+        cells: The cells, with or without blanks around them.
+
+    Returns:
+        Shape [number of cells].
+    """
+    try:
+        return np.array(cells, dtype=np.float64)
+    except ValueError:
+        pass
+    try:
+        return np.array(["nan" if _MISSING.fullmatch(cell) else cell for cell in cells], dtype=np.float64)
+    except ValueError:
+        return None
+
+
+# Blanks, and what the C libraries of Windows write for not-a-number: -1.#IND, 1.#QNAN, -nan(ind)
+_MISSING = re.compile(r"\s*|\s*[-+]?(1\.#(IND|QNAN|SNAN)0*|nan\((ind|snan)?\))\s*", re.IGNORECASE)
+
+
 def _numbers(path: Path, lines: list[str], start: int, labels: list[str]) -> Array:
-    rows = [line for line in lines[start:] if line.strip()]
-    if not rows:
-        return np.zeros((0, len(labels)))
-    counts = {len(rows[0].split()), len(rows[-1].split()), len(rows[len(rows) // 2].split())}
-    if counts == {len(labels)}:
-        words = "\n".join(rows).split()
-        if len(words) == len(rows) * len(labels):
-            try:
-                return np.array(words, dtype=np.float64).reshape(len(rows), len(labels))
-            except ValueError:
-                pass
-    for number, line in enumerate(lines[start:], start + 1):
-        cells = line.split()
-        if not cells:
-            continue
+    rows = [(number, line.split()) for number, line in enumerate(lines[start:], start + 1) if line.strip()]
+    for number, cells in rows:
         if len(cells) != len(labels):
             raise FileFormatError(
-                f"{path}, line {number}: {len(cells)} values for {len(labels)} columns; the file is cut off or a cell is empty"
+                f"{path}, line {number}: {len(cells)} values for {len(labels)} columns; "
+                "the file is cut off or a cell is empty, export it again"
             )
+    data = numbers([cell for _, cells in rows for cell in cells])
+    if data is not None:
+        return data.reshape(len(rows), len(labels))
+    for number, cells in rows:
         for cell, label in zip(cells, labels, strict=True):
-            try:
-                float(cell)
-            except ValueError:
-                raise FileFormatError(f"{path}, line {number}, column {label!r}: {cell[:30]!r} is no number") from None
-    raise FileFormatError(f"{path}: its rows do not fit its {len(labels)} columns")
+            if numbers([cell]) is None:
+                raise FileFormatError(
+                    f"{path}, line {number}, column {label!r}: {cell[:30]!r} is no number; correct it or write nan"
+                )
+    raise FileFormatError(f"{path}: its rows do not fit its {len(labels)} columns; export it again")
 
 
 def _check_rows(path: Path, header: dict[str, str], rows: int) -> None:
     stated = header.get("nRows") or header.get("datarows")
     if stated is not None and stated.isdigit() and rows < int(stated):
-        raise FileFormatError(f"{path}: the header says {stated} rows, the file has {rows}; it is cut off, copy it again")
+        raise FileFormatError(
+            f"{path}: the header says {stated} rows, the file has {rows}; it is cut off, copy it again"
+        )
 
 
 def write_storage(path: str | Path, table: Table) -> None:
@@ -187,4 +226,7 @@ def write_storage(path: str | Path, table: Table) -> None:
     Path(path).write_text("\n".join(lines) + "\n" + body + "\n", encoding="utf-8")
 
 
-_OWN = {"version", "nRows", "nColumns", "inDegrees", "comment", "name", "datacolumns", "datarows", "range", "otherdata", "DataType", "OpenSimVersion"}
+# What describes the file that was read, not the table
+_OWN = set(
+    "version nRows nColumns inDegrees comment name datacolumns datarows range otherdata DataType OpenSimVersion".split()
+)
