@@ -388,7 +388,10 @@ def test_sigterm_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_reader_of_the_output_that_goes_away_is_no_fault() -> None:
     """``motorque doctor | true``"""
     code = "import sys, time; from motorque.cli import main; time.sleep(0.3); sys.exit(main(['--debug', 'doctor']))"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
+    ) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""

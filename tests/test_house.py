@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -95,12 +96,15 @@ def requirements() -> dict[str, list[Requirement]]:
 
 
 def tracked_files() -> list[Path]:
-    """Text files under version control (in a source package without it: the whole tree's)."""
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode == 0:
-        files = [ROOT / name for name in done.stdout.split("\0") if name]
+    """Text files under version control; where there is no git, all of the folders that hold such files."""
+    listing = None
+    if shutil.which("git"):
+        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listing is not None and listing.returncode == 0:
+        files = [ROOT / name for name in listing.stdout.split("\0") if name]
     else:
-        files = [path for folder in ("src", "tests", "docs") for path in (ROOT / folder).rglob("*")]
+        folders = ("src", "tests", "docs", "benchmarks", "tools")
+        files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix != ".pyc"]
     binary = {".png", ".gz", ".c3d", ".npz"}
     return [path for path in files if path.is_file() and path.suffix not in binary]
 

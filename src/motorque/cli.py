@@ -46,9 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.command == "doctor":
                 from motorque.doctor import examine
 
-                return examine()
-            _run(options)
-        return 0
+                code = examine()
+            else:
+                _run(options)
+                code = 0
+            sys.stdout.flush()  # here, where a reader that has gone can still be told from a fault
+        return code
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was written", 128 + signal.SIGINT, debug)
     except MotorqueError as error:
@@ -84,7 +87,7 @@ def _run(options: argparse.Namespace) -> None:
     if not options.debug:
         print_notices(journal.notices, tell, only_warnings=options.quiet)
     if not options.quiet:
-        print(message, flush=True)
+        print(message)
 
 
 def build_parser() -> argparse.ArgumentParser:
