@@ -5,10 +5,11 @@ Names are written as :func:`motorque.skeleton.marker_sets.simplified` leaves the
 (``RKnee`` is the lateral epicondyle for Helen Hayes and the joint centre for OpenPose), which is why the sets are kept
 apart.
 
-Sources: Vicon Plug-in Gait reference guide; opencap-core's LaiUhlrich marker set; the marker sets of Rajagopal et al.
-2016 and of opensim-core's example3DWalking; CMU Graphics Lab markerPlacementGuide; opensim-core's gait2354 Scale marker
-set and Kadaba et al. 1990 (Helen Hayes); Pose2Sim's models (OpenPose BODY_25B, COCO, Halpe); CAST (Cappozzo et al.
-1995) and the International Society of Biomechanics' abbreviations for the single landmarks at the end.
+Sources: Vicon Plug-in Gait reference guide and the Conventional Gait Model 2 (medial, extra and foot markers);
+opencap-core's LaiUhlrich marker set; the marker sets of Rajagopal et al. 2016 and of opensim-core's example3DWalking;
+CMU Graphics Lab markerPlacementGuide; opensim-core's gait2354 Scale marker set and Kadaba et al. 1990 (Helen Hayes);
+Pose2Sim's models (OpenPose BODY_25B, COCO, Halpe); CAST (Cappozzo et al. 1995) and the International Society of
+Biomechanics' abbreviations for the single landmarks at the end.
 """
 
 from __future__ import annotations
@@ -31,12 +32,16 @@ PLUG_IN_GAIT: dict[str, str] = {
     "*ank": "ankle_lateral_*",
     "*ankin": "ankle_medial_*",
     "*ankm": "ankle_medial_*",
+    "*med": "ankle_medial_*",
     "*mank": "ankle_medial_*",
     "*hee": "heel_*",
     "*toe": "toe_2_*",
     "*mt1": "toe_1_*",
     "*mt2": "toe_2_*",
     "*mt5": "toe_5_*",
+    "*fmh": "toe_1_*",
+    "*smh": "toe_2_*",
+    "*vmh": "toe_5_*",
     "*hlx": "hallux_*",
     "c7": "c7",
     "t10": "t10",
