@@ -31,7 +31,7 @@ def heading(skeleton: Skeleton, markers: Markers, *, weights: Mapping[str, float
     """
     frames = np.unique(np.linspace(0, len(markers.times) - 1, FRAMES).round().astype(int))
     few = Markers(np.arange(len(frames), dtype=float), markers.positions[frames], markers.names)
-    q = torch.as_tensor(inverse_kinematics(skeleton, few, weights=weights).motion.values)
+    q = torch.as_tensor(inverse_kinematics(skeleton, few, weights=weights, in_sequence=False).motion.values)
     root = skeleton.body("pelvis") if "pelvis" in skeleton.body_names else skeleton.parents.index(GROUND)
     forward = forward_kinematics(skeleton, q).rotation[:, root, :, 0].numpy()
     level = forward.mean(axis=0)

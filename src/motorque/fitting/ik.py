@@ -77,6 +77,7 @@ def inverse_kinematics(
     weights: Mapping[str, float] | None = None,
     tasks: Mapping[str, CoordinateTask] | None = None,
     start: NDArray[np.float64] | None = None,
+    in_sequence: bool = True,
     journal: Journal | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> IKResult:
@@ -88,6 +89,8 @@ def inverse_kinematics(
         weights: Weight by marker name; markers that it does not name count nothing if it is given, else 1.
         tasks: Coordinates that should stay near a value, by name.
         start: Coordinates to start from instead of the automatic start [rad or m], shape [T, nq].
+        in_sequence: Whether frames follow each other closely, so that a pose helps to find the next; False for frames
+            picked from here and there, whose times mean nothing.
         journal: Where unused markers and frames without a fit are recorded.
         progress: Called with (frames done, all frames).
 
@@ -107,7 +110,7 @@ def inverse_kinematics(
     q0 = body.default_pose
     first = starting_poses(body, targets, w, q0) if start is None else body.couple(torch.as_tensor(start, dtype=torch.float64))
     every = torch.arange(len(first))
-    if start is None:
+    if start is None and in_sequence:
         # A few frames first, from far; their poses, interpolated, are near enough for all others to follow in a few rounds.
         stride = max(1, round(KEYFRAME_STEP * markers.rate)) if len(first) > 1 else 1
         keys = every[torch.unique(torch.cat([every[::stride], every[-1:]]))]
@@ -115,10 +118,10 @@ def inverse_kinematics(
         q, _, _ = solver.repair_jumps(q, cost, keys, markers.times)
         first = _interpolate(_unwrap(body, q), markers.times[keys.numpy()], markers.times)
     q, cost, converged = solver.solve_all(first, every, progress)
-    if start is None:
+    if start is None and in_sequence:
         q, cost, settled = solver.repair_jumps(q, cost, every, markers.times)
         converged |= settled
-    q = _unwrap(body, q)
+    q = _unwrap(body, q) if in_sequence else q
     blind = np.flatnonzero(seen.sum(-1).numpy() == 0)
     if len(blind):
         journal.warn(f"{len(blind)} frames have no marker at all (first at {markers.times[blind[0]]:g} s); their pose is a guess", "ik")

@@ -208,8 +208,8 @@ class _Problem:
         times = np.arange(len(self.targets), dtype=float)
         positions = np.where(self.seen.numpy()[..., None], self.targets.numpy(), np.nan)
         weights = {m.name: float(1 / (MEASUREMENT_STD**2 + s**2)) for m, s in zip(self.skeleton.markers, self.marker_std, strict=True)}
-        # Frames are not in sequence here, so each is solved on its own: far-apart times make no key frames.
-        start = inverse_kinematics(self.apply(theta), Markers(times, positions, self.skeleton.marker_names), weights=weights)
+        seen = Markers(times, positions, self.skeleton.marker_names)
+        start = inverse_kinematics(self.apply(theta), seen, weights=weights, in_sequence=False)
         q = torch.as_tensor(start.motion.values)
         cost = self._cost(theta, q)
         damping = 1e-3

@@ -63,8 +63,7 @@ def side_evidence(
     if sum(mapping.get(n, n) != n and mapping.get(n, n) in skeleton.marker_names for n in known) < 4:
         return None
     frames = np.unique(np.linspace(0, len(markers.times) - 1, FRAMES).round().astype(int))
-    # Far apart in time, so that each frame is fitted on its own.
     few = Markers(np.arange(len(frames), dtype=float), markers.positions[frames], markers.names)
     fixed = {n: t for n, t in (tasks or {}).items() if np.ndim(t.value) == 0}
-    both = [float(np.median(inverse_kinematics(skeleton, m, weights=weights, tasks=fixed).rms)) for m in (few, exchange_sides(few))]
+    both = [float(np.median(inverse_kinematics(skeleton, m, weights=weights, tasks=fixed, in_sequence=False).rms)) for m in (few, exchange_sides(few))]
     return SwapEvidence(*both)
