@@ -121,6 +121,15 @@ def test_defaults_of_analyze(folder: Path, calls: list[Any]) -> None:
     assert [options[name] for name in names] == [None] * len(names)
 
 
+def test_demo_writes_its_recording_and_analyzes_it(folder: Path, calls: list[Any]) -> None:
+    assert run("demo --out out/demo") == 0
+    (name, args, options) = calls[0]
+    assert (name, args) == ("analyze", ([Path("out/demo/recording/walk.trc")], Path("out/demo")))
+    assert options["static"] == Path("out/demo/recording/static.trc")
+    assert options["mass"] > 0 and options["sex"] in ("f", "m")
+    assert args[0][0].stat().st_size > 100_000 and options["static"].stat().st_size > 10_000
+
+
 @pytest.mark.parametrize(
     ("line", "args", "expected"),
     [

@@ -67,6 +67,10 @@ def imports(path: Path, text: str) -> Iterator[tuple[str, int, bool]]:
                 yield f"motorque.{alias.name}", node.lineno, top
             if module != "motorque":
                 yield module, node.lineno, top
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("find_spec", "import_module"):
+                yield str(node.args[0].value), node.lineno, False
 
 
 def misplaced_imports(path: Path, text: str) -> list[str]:
@@ -126,6 +130,7 @@ def test_the_floor_check_sees_every_kind_of_import() -> None:
         "from motorque import fitting": True,
         "from ..workflows import analyze": True,
         "from motorque import load_skeleton": True,
+        "import importlib\nimportlib.import_module('motorque.workflows.analyze')": True,
         "from motorque.series import Motion": False,
         "from motorque import __version__": False,
         "from .xml import parse_xml": False,

@@ -123,8 +123,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = add("demo", cli_steps.demo, "Analyze the built-in recording, a generated walk.")
     _out(sub, "DIR", "folder for the results; out/demo by default", default=Path("out/demo"))
-    nothing = dict.fromkeys(("model", "loads", "height", "mass", "cutoff", "up", "units", "start", "end"))
-    sub.set_defaults(**nothing, sex="unknown")
+    nothing = dict.fromkeys(("model", "loads", "height", "cutoff", "up", "units", "start", "end"))
+    sub.set_defaults(**nothing)
 
     sub = add("scale", cli_steps.scale, "Scale a model to a person by a standing trial, as OpenSim's Scale tool does.")
     _model(sub)

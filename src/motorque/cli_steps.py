@@ -25,11 +25,12 @@ def demo(options: argparse.Namespace, journal: Journal, progress: Progress) -> s
     """Run ``motorque demo``: write the built-in recording, then analyze it; returns what to tell the user."""
     check.check_output_folder(options.out, [])
     from motorque.files.output import OutputFolder
-    from motorque.workflows.demo_recording import write_demo
+    from motorque.workflows.demo_recording import MASS, SEX, write_demo
 
     recording = options.out / "recording"
     with OutputFolder(recording) as folder:
         names = {key: path.name for key, path in write_demo(folder.path).items()}
+    options.mass, options.sex = MASS, SEX
     return _analyze(options, [recording / names["walk"]], recording / names["static"], journal, progress)
 
 
