@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motorque.errors import DataError, FileFormatError
-from motorque.files.storage import read_text
+from motorque.files.storage import numbers, read_text
 from motorque.journal import Journal
 from motorque.series import Markers
 
 Array = NDArray[np.float64]
-UNITS = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "meters": 1.0, "millimeters": 1e-3}
+UNITS = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "meters": 1.0, "metres": 1.0, "millimeters": 1e-3, "millimetres": 1e-3}
+"""Metres in each length unit that a header may name."""
+_UNLABELLED = re.compile(r"\*\d*|unlabell?ed", re.IGNORECASE)
+_LARGEST, _SMALLEST = 50.0, 0.02
+"""Span of the markers beyond which a header's unit can't be true: larger than a hall, smaller than a finger [m]."""
+
+
+@dataclass(frozen=True)
+class _Header:
+    rate: float
+    frames: int
+    markers: int
+    units: str
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A frame's cells and its line in the file."""
+
+    line: int
+    cells: list[str]
 
 
 def read_trc(
@@ -21,7 +44,7 @@ def read_trc(
 ) -> Markers:
     """Read a ``.trc`` file; its axes stay as they are.
 
-    Empty cells, NaN and points at exactly the origin in all three components are gaps.
+    Empty cells, NaN and points at exactly the origin are gaps. Markers without a label are called ``*1``, ``*2``….
 
     Args:
         path: The file.
@@ -41,88 +64,141 @@ def read_trc(
     text = read_text(path)
     lines = text.split("\n")
     if not lines[0].startswith("PathFileType"):
-        raise FileFormatError(f"{path}, line 1: must begin with 'PathFileType', got {lines[0][:30]!r}; give a .trc file")
+        raise FileFormatError(
+            f"{path}, line 1: must begin with 'PathFileType', got {lines[0][:30]!r}; give a .trc file"
+        )
     if len(lines) < 6:
-        raise FileFormatError(f"{path}: ends after {len(lines)} lines; the file is cut off")
+        raise FileFormatError(f"{path}: ends after {len(lines)} lines; the file is cut off, copy it again")
     header = _header(path, lines[1], lines[2])
-    names = _names(path, lines[3], header.markers)
-    rows = [(number, line) for number, line in enumerate(lines[5:], 6) if line.strip()]
+    names = _names(path, lines[3], lines[4], header.markers, journal)
+    width = 2 + 3 * len(names)
+    numbered = ((number, line) for number, line in enumerate(lines[5:], 6) if line.strip())
+    rows = [_Row(number, line.split("\t") if "\t" in line else line.split()) for number, line in numbered]
     if not rows:
-        raise FileFormatError(f"{path}: no frame after the header; the file is cut off")
-    if not text.endswith("\n") and len(rows[-1][1].rstrip("\t").split("\t")) < 2 + 3 * header.markers:
-        raise FileFormatError(f"{path}, line {rows[-1][0]}: ends in the middle of a frame; the file is cut off, copy it again")
-    times, positions = _positions(path, rows, names)
+        raise FileFormatError(f"{path}: no frame after the header; the file is cut off, copy it again")
+    if not text.endswith("\n") and len(_stripped(rows[-1].cells)) < width:
+        raise FileFormatError(
+            f"{path}, line {rows[-1].line}: ends in the middle of a frame; the file is cut off, copy it again"
+        )
+    times, positions = _table(path, _columns(path, rows, names), names)
     _check_count(path, header.frames, len(rows), times, end, journal)
     positions = positions * _scale(path, units or header.units, units is not None, positions, journal)
-    positions[(positions == 0).all(axis=-1)] = np.nan
+    _mark_gaps(path, positions, names, journal)
     try:
         markers = Markers(times, positions, names)
     except DataError as error:
         raise FileFormatError(f"{path}: {error}") from None
-    if len(times) > 1 and abs(markers.rate / header.rate - 1) > 0.05:
-        journal.warn(f"the header says {header.rate:g} Hz, the time column {markers.rate:.4g} Hz; the time column is used", str(path))
+    if len(times) > 1 and header.rate > 0 and abs(markers.rate / header.rate - 1) > 0.05:
+        journal.warn(
+            f"the header says {header.rate:g} Hz, the time column {markers.rate:.4g} Hz; the time column is used",
+            str(path),
+        )
     return markers
-
-
-class _Header:
-    def __init__(self, rate: float, frames: int, markers: int, units: str) -> None:
-        self.rate, self.frames, self.markers, self.units = rate, frames, markers, units
 
 
 def _header(path: Path, keys: str, values: str) -> _Header:
     pairs = dict(zip(keys.split(), values.split(), strict=False))
     try:
-        return _Header(float(pairs["DataRate"]), int(float(pairs["NumFrames"])), int(float(pairs["NumMarkers"])), pairs["Units"])
+        rate, frames, markers = (float(pairs[key]) for key in ("DataRate", "NumFrames", "NumMarkers"))
+        if not (np.isfinite([rate, frames, markers]).all() and frames > 0 and markers > 0):
+            raise ValueError
+        return _Header(rate, int(frames), int(markers), pairs["Units"])
     except KeyError as missing:
         raise FileFormatError(f"{path}, line 2: the header lacks {missing}; export it again") from None
     except ValueError:
-        raise FileFormatError(f"{path}, line 3: DataRate, NumFrames and NumMarkers must be numbers, got {values.strip()[:60]!r}") from None
+        raise FileFormatError(
+            f"{path}, line 3: DataRate, NumFrames and NumMarkers must be positive numbers, got {values.strip()[:60]!r}"
+        ) from None
 
 
-def _names(path: Path, line: str, count: int) -> tuple[str, ...]:
-    cells = [cell.strip() for cell in line.split("\t")]
-    if len(cells) < 2 or cells[0].lower() not in ("frame#", "frame"):
+def _names(path: Path, line: str, axes: str, count: int, journal: Journal) -> tuple[str, ...]:
+    cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
+    names = [cell for cell in cells if cell]
+    if len(names) < 2 or names[0].lower() not in ("frame#", "frame") or names[1].lower() != "time":
         raise FileFormatError(f"{path}, line 4: must begin with 'Frame#' and 'Time', got {line[:30]!r}")
-    names = [cell for cell in cells[2:] if cell]
+    names = names[2:]
+    regular = (cells[2::3] + [""] * count)[:count]
+    if len(names) < count and [name for name in regular if name] == names and len(axes.split()) == 3 * count:
+        names = regular  # all labels stand over their X, some are empty
     if len(names) != count:
-        raise FileFormatError(f"{path}, line 4: the header says {count} markers, {len(names)} are named; correct NumMarkers or the names")
-    for name in names:
-        if names.count(name) > 1:
-            raise FileFormatError(f"{path}, line 4: the marker {name!r} is named twice; rename one of them")
+        raise FileFormatError(
+            f"{path}, line 4: the header says {count} markers, {len(names)} are named; correct NumMarkers or the names"
+        )
+    nameless = [i for i, name in enumerate(names) if not name or _UNLABELLED.fullmatch(name)]
+    for number, index in enumerate(nameless, 1):
+        names[index] = f"*{number}"
+    if nameless:
+        journal.info(f"{len(nameless)} markers have no label", str(path))
+    twice = [name for name, occurrences in Counter(names).items() if occurrences > 1]
+    if twice:
+        raise FileFormatError(f"{path}, line 4: the marker {twice[0]!r} is named twice; rename one of them")
     return tuple(names)
 
 
-def _positions(path: Path, rows: list[tuple[int, str]], names: tuple[str, ...]) -> tuple[Array, Array]:
+def _stripped(cells: list[str]) -> list[str]:
+    """The cells up to the last one that is not blank."""
+    last = len(cells)
+    while last and not cells[last - 1].strip():
+        last -= 1
+    return cells[:last]
+
+
+def _columns(path: Path, rows: list[_Row], names: tuple[str, ...]) -> list[_Row]:
+    """The rows, each with frame, time and three cells a marker: without the blanks of doubled tabs, gaps at the end
+    filled in.
+    """
     width = 2 + 3 * len(names)
-    split = [line.split("\t") for _, line in rows]
-    if any(len(cells) > width and any(c.strip() for c in cells[width:]) for cells in split):
-        split = [line.split() for _, line in rows]  # doubled tabs: blanks are no cells then
-        wrong = next((i for i, cells in enumerate(split) if len(cells) != width), None)
-        if wrong is not None:
-            raise FileFormatError(
-                f"{path}, line {rows[wrong][0]}: {len(split[wrong])} values where {width} are expected for {len(names)} markers; "
-                "correct NumMarkers or the row"
-            )
-    cells = [c for row in split for c in (row[:width] if len(row) >= width else row + [""] * (width - len(row)))]
-    try:
-        table = np.array([c if c and not c.isspace() else "nan" for c in cells], dtype=np.float64).reshape(len(rows), width)
-    except ValueError:
-        raise _bad_cell(path, rows, cells, width, names) from None
+    if all(len(row.cells) == width for row in rows):
+        return rows
+    if (longest := max(len(row.cells) for row in rows)) < width:
+        raise FileFormatError(
+            f"{path}, line {rows[0].line}: {longest} values where {width} are expected for {len(names)} markers; "
+            "correct NumMarkers and the names"
+        )
+    rows = [_Row(row.line, _stripped(row.cells)) for row in rows]
+    if (longest := max(len(row.cells) for row in rows)) > width:
+        # Doubled tabs leave columns that are blank in every frame: in all of them, or (with no gaps) wherever they are.
+        padded = [row.cells + [""] * (longest - len(row.cells)) for row in rows]
+        blank = {i for i, column in enumerate(zip(*padded, strict=True)) if not any(cell.strip() for cell in column)}
+        if len(blank) == longest - width:
+            kept = [[cell for i, cell in enumerate(cells) if i not in blank] for cells in padded]
+        else:
+            kept = [[cell for cell in row.cells if cell.strip()] for row in rows]
+            wrong = next((row for row, cells in zip(rows, kept, strict=True) if len(cells) != width), None)
+            if wrong is not None:
+                raise FileFormatError(
+                    f"{path}, line {wrong.line}: {len(wrong.cells)} values where {width} are expected for "
+                    f"{len(names)} markers; correct NumMarkers or the row"
+                )
+        rows = [_Row(row.line, cells) for row, cells in zip(rows, kept, strict=True)]
+    return [_Row(row.line, row.cells + [""] * (width - len(row.cells))) for row in rows]
+
+
+def _table(path: Path, rows: list[_Row], names: tuple[str, ...]) -> tuple[Array, Array]:
+    width = 2 + 3 * len(names)
+    table = numbers([cell for row in rows for cell in row.cells])
+    if table is None:
+        raise _bad_cell(path, rows, names)
+    table = table.reshape(len(rows), width)
     if not np.isfinite(table[:, 1]).all():
-        line = rows[int(np.flatnonzero(~np.isfinite(table[:, 1]))[0])][0]
-        raise FileFormatError(f"{path}, line {line}: the frame has no time")
-    return table[:, 1], table[:, 2:].reshape(len(rows), len(names), 3)
+        line = rows[int(np.flatnonzero(~np.isfinite(table[:, 1]))[0])].line
+        raise FileFormatError(f"{path}, line {line}: the frame has no time; correct or delete the line")
+    return table[:, 1].copy(), table[:, 2:].reshape(len(rows), len(names), 3)
 
 
-def _bad_cell(path: Path, rows: list[tuple[int, str]], cells: list[str], width: int, names: tuple[str, ...]) -> FileFormatError:
-    for index, cell in enumerate(cells):
-        try:
-            float(cell.strip() or "nan")
-        except ValueError:
-            line, column = rows[index // width][0], index % width
-            what = ("frame number", "time")[column] if column < 2 else f"marker {names[(column - 2) // 3]!r} {'XYZ'[(column - 2) % 3]}"
-            return FileFormatError(f"{path}, line {line}, {what}: {cell.strip()[:30]!r} is no number")
-    return FileFormatError(f"{path}: its frames can't be read")
+def _bad_cell(path: Path, rows: list[_Row], names: tuple[str, ...]) -> FileFormatError:
+    for row in rows:
+        for column, cell in enumerate(row.cells):
+            if numbers([cell]) is None:
+                what = ("frame number", "time")[column] if column < 2 else _column_name(names, column)
+                return FileFormatError(
+                    f"{path}, line {row.line}, {what}: {cell.strip()[:30]!r} is no number; correct it or leave it empty"
+                )
+    return FileFormatError(f"{path}: its frames can't be read; export it again")
+
+
+def _column_name(names: tuple[str, ...], column: int) -> str:
+    return f"marker {names[(column - 2) // 3]!r} {'XYZ'[(column - 2) % 3]}"
 
 
 def _check_count(path: Path, stated: int, found: int, times: Array, end: float | None, journal: Journal) -> None:
@@ -132,33 +208,49 @@ def _check_count(path: Path, stated: int, found: int, times: Array, end: float |
     if found < stated and end is not None and end <= times[-1] + 1e-6:
         journal.warn(f"{message}; all that is asked for is there", str(path))
         return
-    remedy = f"it is cut off: copy it again, or give --end {times[-1]:g} to use what is there" if found < stated else "correct NumFrames"
+    remedy = "correct NumFrames in its third line"
+    if found < stated:
+        remedy = f"it is cut off: copy it again, or give --end {times[-1]:g} to use what is there"
     raise FileFormatError(f"{path}: {message}; {remedy}")
 
 
 def _scale(path: Path, units: str, given: bool, positions: Array, journal: Journal) -> float:
-    """Factor to metres; a header whose unit would make the scene larger than a hall or smaller than a hand is corrected.
+    """Factor to metres; a header's unit that would make the scene larger than a hall or smaller than a finger is
+    corrected.
 
     People's markers span 0.1 to 3 m in a frame. Read in metres, numbers in millimetres span hundreds.
     """
     if units.lower() not in UNITS:
         raise FileFormatError(f"{path}, line 3: the unit {units!r} is not known; use mm, cm or m, or give --units")
     factor = UNITS[units.lower()]
-    if given:
-        return factor
     with np.errstate(all="ignore"):
-        seen = positions[np.isfinite(positions[..., 0]).sum(1) >= 4]
-        if len(seen) == 0:
+        frames = positions[np.isfinite(positions[..., 0]).sum(1) >= 4]
+        if len(frames) == 0:
             return factor
-        low, high = np.nanmin(seen, axis=1), np.nanmax(seen, axis=1)
-    span = float(np.median((high - low).max(axis=-1))) * factor
-    if span > 50 and factor == 1.0:
-        journal.repair(f"the header says metres, but the markers would span {span:.0f} m; read as millimetres", str(path))
-        return 1e-3
-    if span < 0.02 and factor == 1e-3:
-        journal.repair(f"the header says millimetres, but the markers would span {1000 * span:.2g} mm; read as metres", str(path))
-        return 1.0
-    return factor
+        span = float(np.median((np.nanmax(frames, axis=1) - np.nanmin(frames, axis=1)).max(axis=-1)))
+    other = {"mm": "m", "m": "mm"}["mm" if factor < 0.1 else "m"]
+    if _SMALLEST <= span * factor <= _LARGEST or not _SMALLEST <= span * UNITS[other] <= _LARGEST:
+        return factor
+    if given:
+        journal.warn(f"read in {units} as asked, the markers span {span * factor:.3g} m; {other} would fit", str(path))
+        return factor
+    journal.repair(
+        f"the header's unit is {units}, in which the markers would span {span * factor:.3g} m; read as {other}",
+        str(path),
+    )
+    return UNITS[other]
+
+
+def _mark_gaps(path: Path, positions: Array, names: tuple[str, ...], journal: Journal) -> None:
+    """Make points at the origin, and points of which a coordinate is missing, gaps, in place; say so."""
+    origin = (positions == 0).all(axis=-1)
+    known = np.isfinite(positions)
+    partial = known.any(axis=-1) & ~known.all(axis=-1)
+    for where, what in ((origin, "lie exactly at the origin"), (partial, "lack a coordinate")):
+        if where.any():
+            which = ", ".join(names[marker] for marker in np.flatnonzero(where.any(axis=0)))
+            journal.repair(f"{int(where.sum())} samples {what} and are taken as gaps: {which}", str(path))
+    positions[origin | partial] = np.nan
 
 
 def write_trc(path: str | Path, markers: Markers, *, units: str = "mm") -> None:
@@ -168,19 +260,30 @@ def write_trc(path: str | Path, markers: Markers, *, units: str = "mm") -> None:
         path: Where to write; a hidden path if the caller replaces a file atomically.
         markers: What to write.
         units: ``mm`` or ``m``.
+
+    Raises:
+        DataError: The unit is another one, or a marker name holds a tab or a line end.
     """
+    if units not in ("mm", "m"):
+        raise DataError(f"{path}: markers can be written in mm or m, not in {units!r}")
+    for name in markers.names:
+        if not name.strip() or any(c in name for c in "\t\r\n"):
+            raise DataError(f"{path}: the marker name {name!r} can't be written to a .trc file; rename it")
     rate = markers.rate if len(markers.times) > 1 else 1.0
     frames, count = len(markers.times), len(markers.names)
     header = [
         f"PathFileType\t4\t(X/Y/Z)\t{Path(path).name}",
         "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames",
         f"{rate:.10g}\t{rate:.10g}\t{frames}\t{count}\t{units}\t{rate:.10g}\t1\t{frames}",
-        "Frame#\tTime\t" + "".join(f"{name}\t\t\t" for name in markers.names).rstrip("\t"),
+        "Frame#\tTime\t" + "\t\t\t".join(markers.names),
         "\t\t" + "\t".join(f"{axis}{i}" for i in range(1, count + 1) for axis in "XYZ"),
         "",
     ]
     values = markers.positions.reshape(frames, -1) / UNITS[units]
-    row = "%d\t%.10g\t" + "\t".join(["%.9g"] * (3 * count))
+    # An exact zero would be read as a gap if all three were: a value below any resolution says "there".
+    values[(markers.positions == 0).all(axis=-1).repeat(3, axis=1)] = 1e-12
+    # OpenSim's reader needs the tab at the end: without it a gap of the last marker is a missing column.
+    row = "%d\t%.10g\t" + "%.12g\t" * (3 * count)
     numbered = np.column_stack([np.arange(1, frames + 1), markers.times, values])
     text = ("\n".join([row] * frames) % tuple(numbered.reshape(-1).tolist())).replace("nan", "")
     Path(path).write_text("\n".join(header) + "\n" + text + "\n", encoding="utf-8")
