@@ -207,8 +207,9 @@ _ACTORS = {
     "flexion": "flexors", "extension": "extensors", "adduction": "adductors", "abduction": "abductors",
     "internal rotation": "internal rotators", "external rotation": "external rotators", "dorsiflexion": "dorsiflexors",
     "plantarflexion": "plantarflexors", "inversion": "invertors", "eversion": "evertors", "pronation": "pronators",
-    "supination": "supinators", "toe extension": "toe extensors", "toe flexion": "toe flexors", "bent right": "bending to the right",
-    "bent left": "bending to the left", "turned right": "turning to the right", "turned left": "turning to the left",
+    "supination": "supinators", "toe extension": "toe extensors", "toe flexion": "toe flexors",
+    "bent right": "bending to the right", "bent left": "bending to the left",
+    "turned right": "turning to the right", "turned left": "turning to the left",
 }  # fmt: skip
 
 

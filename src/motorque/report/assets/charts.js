@@ -16,7 +16,7 @@
     document.head.append(script);
   }
 
-  let colour = {};
+  let colour = {}, paper = false;
   function readColours() {
     const css = getComputedStyle(document.documentElement), get = (name) => css.getPropertyValue(name).trim();
     colour = { r: get("--right"), l: get("--left"), "": get("--middle"), ink: get("--ink"), soft: get("--soft"), grid: get("--grid"),
@@ -85,6 +85,7 @@
   function layout(plot, view, unit, found) {
     const axis = { gridcolor: colour.grid, zeroline: false, linecolor: colour.grid, tickfont: { size: 11, color: colour.soft }, automargin: true,
       fixedrange: matchMedia("(pointer: coarse)").matches };
+    const size = paper ? { width: 206, height: 150, autosize: false } : { autosize: true };
     const shapes = [], annotations = [], at = { xref: "paper", x0: 0, x1: 1, type: "line", layer: "below" };
     if (plot.zero) shapes.push({ ...at, y0: 0, y1: 0, line: { color: colour.soft, width: 1 }, opacity: 0.5 });
     for (const l of plot.lines || []) {
@@ -98,7 +99,7 @@
       if (plot.time.some((c) => c.side === e.side)) mark(e.time, e.side, e.kind === "toe off" ? "dot" : "solid", 0.28);
     }
     return {
-      margin: { l: 44, r: 14, t: 8, b: 34 }, height: null, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      margin: { l: 44, r: 14, t: 8, b: 34 }, ...size, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: colour.ink }, showlegend: false, hovermode: "x",
       hoverlabel: { bgcolor: colour.card, font: { size: 11, color: colour.ink } }, dragmode: axis.fixedrange ? false : "zoom",
       xaxis: { ...axis, title: { text: view === "cycle" ? "gait cycle [%]" : "time [s]", font: { size: 11, color: colour.soft }, standoff: 4 },
@@ -168,9 +169,12 @@
   function redraw() { charts.forEach((c) => { if (c.drawn) draw(c); }); }
   function repaint() { readColours(); redraw(); if (viewer) viewer.repaint(); }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-  const paper = (on) => { document.documentElement.classList.toggle("paper", on); repaint(); };
-  window.addEventListener("beforeprint", () => { paper(true); charts.forEach((c) => { if (!c.drawn) draw(c); }); });
-  window.addEventListener("afterprint", () => paper(false));
+  function print(on) {
+    paper = on; document.documentElement.classList.toggle("paper", on); repaint();
+    if (!on) charts.forEach((c) => { if (c.drawn) Plotly.Plots.resize(c.el); });
+  }
+  window.addEventListener("beforeprint", () => { print(true); charts.forEach((c) => { if (!c.drawn) draw(c); }); });
+  window.addEventListener("afterprint", () => print(false));
 
   readColours();
   try {
