@@ -315,7 +315,7 @@ def write_loads(path: str | Path, loads: Loads) -> None:
 
 def held_point(load: Load) -> tuple[Array, Array]:
     """A point for every frame, the nearest earlier one where there is none, and the moment about it; each [T, 3]."""
-    known = np.isfinite(load.point).all(axis=1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(load.point).all(axis=1))
     if known.all():
         return load.point, load.moment
     frames = np.where(known, np.arange(len(known)), -1)

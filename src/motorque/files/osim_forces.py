@@ -109,7 +109,7 @@ def read_model_forces(model: OsimModel, exclude: Sequence[str], *, journal: Jour
                 f"{model.path}: {where(node)}: forces of type {node.tag} are not supported in inverse dynamics; leave "
                 f"it out with --exclude-forces {name}"
             )
-    acting = [f.name for f in (*coordinate_forces, *body_forces)]
+    acting = [f.name for f in coordinate_forces] + [f.name for f in body_forces]
     if left:
         journal.info(f"{len(left)} forces of the model are left out: {_some(left)}", str(model.path))
     if acting:

@@ -84,7 +84,7 @@ def plates_from_table(table: Table, path: Path, *, journal: Journal) -> Loads:
             moment = np.zeros_like(force)
             journal.assume(f"{path.name} has no moment columns for {title}; the free moment is taken as zero", title)
         _check_numbers(table, path, title, force, moment)
-        gone = ~np.isfinite(point).all(axis=1)
+        gone: NDArray[np.bool_] = np.asarray(~np.isfinite(point).all(axis=1))
         point = np.where(gone[:, None], np.nan, point)
         if (gone & (np.abs(force).max(axis=1) > 0)).any():
             journal.assume(

@@ -42,7 +42,7 @@ class Foot:
     bodies: frozenset[str]
     heel: Array
     toe: Array
-    stands: Array
+    stands: NDArray[np.bool_]
 
     def distance(self, point: Array) -> Array:
         """Horizontal distance of points from the midline [m], shape [T]."""

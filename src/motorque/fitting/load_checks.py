@@ -26,7 +26,7 @@ def contacts(load: Load) -> list[slice]:
     return runs_of(loaded)
 
 
-def runs_of(mask: Array) -> list[slice]:
+def runs_of(mask: NDArray[np.bool_]) -> list[slice]:
     """Runs of true frames as slices."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -92,7 +92,7 @@ def _by_pressure(load: Load, feet: tuple[Foot, Foot], times: Array, journal: Jou
     return [_on(load, feet[user].body, f"{load.name}_{feet[user].side}", owner == user) for user in users]
 
 
-def _on(load: Load, body: str, name: str, frames: Array | None) -> Load:
+def _on(load: Load, body: str, name: str, frames: NDArray[np.bool_] | None) -> Load:
     """The load on a body, in some frames only if they are given."""
     if frames is None:
         return Load(name, body, load.force, load.point, load.moment, load.force_std)

@@ -43,7 +43,10 @@ class BodyFrame:
 class BodyForce(Protocol):
     """Wrenches on bodies that follow from where they are and how they move."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The force's name in the model."""
+        ...
 
     def __call__(self, poses: BodyPoses, motion: BodyMotion) -> list[tuple[int, Wrench]]:
         """Body index, force [N] and moment about the ground origin [N·m], each [..., 3], for every body acted on."""
