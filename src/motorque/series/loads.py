@@ -67,7 +67,9 @@ class Loads:
                 raise DataError(f"load {load.name}: {len(load.force)} frames for {len(self.times)} times")
 
     def at(self, times: Array) -> Loads:
-        """The loads at other times, by linear interpolation of force, moment and point as OpenSim does it.
+        """The loads at other times, by linear interpolation of force, moment and point.
+
+        OpenSim takes natural cubic splines instead; `files.external_loads.interpolate_loads` does as it does.
 
         Args:
             times: Times inside the loads' own range [s], shape [K].
