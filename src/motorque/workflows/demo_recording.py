@@ -44,10 +44,10 @@ PROPORTIONS: dict[str, tuple[float, float, float]] = {
     "hand": (0.96, 0.96, 0.96),
 }
 
-# Conventional Gait Model: Plug-in Gait for the whole body with two more markers on each thigh and shank
+# Conventional Gait Model: Plug-in Gait for the whole body with more markers on thighs, shanks and great toes
 SIDES = ("R", "L")
 PAIRED = (
-    "ASI", "PSI", "THI", "THAP", "THAD", "KNE", "TIB", "TIAP", "TIAD", "ANK", "HEE", "TOE", "VMH",
+    "ASI", "PSI", "THI", "THAP", "THAD", "KNE", "TIB", "TIAP", "TIAD", "ANK", "HEE", "TOE", "VMH", "HLX",
     "SHO", "UPA", "ELB", "FRM", "WRA", "WRB", "FIN", "FHD", "BHD",
 )  # fmt: skip
 MIDDLE = ("C7", "T10", "CLAV", "STRN")
