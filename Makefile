@@ -54,7 +54,7 @@ test-all: lint
 	$(BIN)/pytest -m ''
 
 bench: setup-dev
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

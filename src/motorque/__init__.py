@@ -16,21 +16,29 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.errors import ModelError as ModelError
     from motorque.errors import MotorqueError as MotorqueError
     from motorque.errors import OutputError as OutputError
+    from motorque.files.c3d import read_c3d as read_c3d
+    from motorque.files.external_loads import read_loads as read_loads
+    from motorque.files.external_loads import write_loads as write_loads
     from motorque.files.motion_files import read_kinetics as read_kinetics
     from motorque.files.motion_files import read_motion as read_motion
     from motorque.files.motion_files import write_kinetics as write_kinetics
     from motorque.files.motion_files import write_motion as write_motion
     from motorque.files.osim import load_skeleton as load_skeleton
+    from motorque.files.osim import read_osim as read_osim
+    from motorque.files.osim_scale import scale_osim as scale_osim
+    from motorque.files.osim_write import write_osim as write_osim
     from motorque.files.output import OutputFolder as OutputFolder
     from motorque.files.storage import read_storage as read_storage
     from motorque.files.trc import read_trc as read_trc
     from motorque.files.trc import write_trc as write_trc
+    from motorque.fitting.ground_loads import estimate_ground_loads as estimate_ground_loads
     from motorque.fitting.ik import CoordinateTask as CoordinateTask
     from motorque.fitting.ik import inverse_kinematics as inverse_kinematics
+    from motorque.fitting.marker_placement import place_markers as place_markers
+    from motorque.fitting.scale import measure_scales as measure_scales
     from motorque.fitting.scale_from_motion import fit_body as fit_body
     from motorque.journal import Journal as Journal
     from motorque.journal import Notice as Notice
-    from motorque.mechanics.inverse_dynamics import inverse_dynamics as inverse_dynamics
     from motorque.mechanics.kinematics import center_of_mass as center_of_mass
     from motorque.mechanics.kinematics import forward_kinematics as forward_kinematics
     from motorque.mechanics.kinematics import marker_positions as marker_positions
@@ -46,6 +54,12 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.skeleton.marker_sets import match_markers as match_markers
     from motorque.skeleton.marker_sets import skeleton_with_markers as skeleton_with_markers
     from motorque.skeleton.scaling import apply_scales as apply_scales
+    from motorque.workflows.analyze import analyze as analyze
+    from motorque.workflows.ground_loads import loads_step as loads_step
+    from motorque.workflows.inverse_dynamics import id_step as id_step
+    from motorque.workflows.inverse_dynamics import inverse_dynamics_step as inverse_dynamics
+    from motorque.workflows.inverse_kinematics import ik_step as ik_step
+    from motorque.workflows.scale import scale_step as scale_step
 
 __version__ = "0.1.0"
 
@@ -70,29 +84,45 @@ _ROOM = {
     "OutputFolder": "files.output",
     "TerminalProgress": "progress",
     # the body
+    "apply_scales": "skeleton.scaling",
     "fullbody": "skeleton.fullbody",
     "match_markers": "skeleton.marker_sets",
     "skeleton_with_markers": "skeleton.marker_sets",
-    "apply_scales": "skeleton.scaling",
     # files
     "load_skeleton": "files.osim",
+    "read_c3d": "files.c3d",
     "read_kinetics": "files.motion_files",
+    "read_loads": "files.external_loads",
     "read_motion": "files.motion_files",
+    "read_osim": "files.osim",
     "read_storage": "files.storage",
     "read_trc": "files.trc",
+    "scale_osim": "files.osim_scale",
     "write_kinetics": "files.motion_files",
+    "write_loads": "files.external_loads",
     "write_motion": "files.motion_files",
+    "write_osim": "files.osim_write",
     "write_trc": "files.trc",
     # the physics, on tensors
     "center_of_mass": "mechanics.kinematics",
     "forward_kinematics": "mechanics.kinematics",
-    "inverse_dynamics": "mechanics.inverse_dynamics",
     "marker_positions": "mechanics.kinematics",
     # fitting
     "CoordinateTask": "fitting.ik",
+    "estimate_ground_loads": "fitting.ground_loads",
     "fit_body": "fitting.scale_from_motion",
     "inverse_kinematics": "fitting.ik",
+    "measure_scales": "fitting.scale",
+    "place_markers": "fitting.marker_placement",
+    # whole steps: inverse dynamics of a Motion under Loads, and the command line's from files to files
+    "analyze": "workflows.analyze",
+    "id_step": "workflows.inverse_dynamics",
+    "ik_step": "workflows.inverse_kinematics",
+    "inverse_dynamics": "workflows.inverse_dynamics:inverse_dynamics_step",
+    "loads_step": "workflows.ground_loads",
+    "scale_step": "workflows.scale",
 }
+"""Where each public name lives, and after a colon what it is called there if that is another name."""
 
 __all__ = sorted(_ROOM)
 
@@ -101,7 +131,8 @@ def __getattr__(name: str) -> Any:
     """Fetch a public name from its room (PEP 562)."""
     if name not in _ROOM:
         raise AttributeError(f"module 'motorque' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    value = getattr(import_module(f"motorque.{_ROOM[name]}"), name)
+    room, _, there = _ROOM[name].partition(":")
+    value = getattr(import_module(f"motorque.{room}"), there or name)
     globals()[name] = value
     return value
 

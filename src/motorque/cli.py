@@ -128,16 +128,15 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = add("scale", cli_steps.scale, "Scale a model to a person by a standing trial, as OpenSim's Scale tool does.")
     _model(sub)
-    sub.add_argument(
-        "--static", required=True, type=kind.one_of(".trc", ".c3d"), metavar="S.trc", help="standing trial"
-    )
+    static = "standing trial; the setup's own by default"
+    sub.add_argument("--static", type=kind.one_of(".trc"), metavar="S.trc", help=static)
     sub.add_argument("--setup", type=kind.one_of(".xml"), metavar="SCALE.xml", help="OpenSim's setup of the Scale tool")
     _mass(sub)
     _out(sub, "SCALED.osim", "the scaled model")
 
     sub = add("ik", cli_steps.ik, "Joint angles from markers by weighted least squares.")
     _model(sub)
-    sub.add_argument("--markers", required=True, type=kind.one_of(".trc", ".c3d"), metavar="T.trc", help="the trial")
+    sub.add_argument("--markers", required=True, type=kind.one_of(".trc"), metavar="T.trc", help="the trial")
     setup = sub.add_mutually_exclusive_group()
     setup.add_argument("--setup", type=kind.one_of(".xml"), metavar="IK.xml", help="OpenSim's setup of the IK tool")
     setup.add_argument("--tasks", type=kind.one_of(".xml"), metavar="TASKS.xml", help="OpenSim's IK task set")

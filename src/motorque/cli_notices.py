@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 
 from motorque.journal import Notice
+
+LONGEST_LINE = 240
+"""Characters of a notice that are shown."""
 
 SHOWN_OF_A_KIND = 3
 """Notices of the same pattern that are shown before the rest is counted."""
@@ -27,7 +31,7 @@ def print_notices(notices: Sequence[Notice], write: Callable[[str], None], *, on
         # "and 1 more" would take the line that the one notice itself fits on.
         shown = len(group) if len(group) <= SHOWN_OF_A_KIND + 1 else SHOWN_OF_A_KIND
         for notice in group[:shown]:
-            write(line(notice))
+            write(textwrap.shorten(line(notice), LONGEST_LINE, placeholder=" … (--debug shows all)"))
         if shown < len(group):
             write(f"{group[0].kind}: … and {len(group) - shown} more of this sort (--debug shows all)")
 
