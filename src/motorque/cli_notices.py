@@ -44,6 +44,7 @@ def line(notice: Notice) -> str:
 
 
 def _pattern(notice: Notice) -> str:
-    """The notice with its names and numbers taken out."""
+    """The notice with its names and numbers taken out: what is quoted, or holds a capital, a digit or an underscore."""
     text = notice.text.replace(notice.about, "·") if notice.about else notice.text
-    return notice.kind + re.sub(r"'[^']*'|\"[^\"]*\"|[-+]?\d[\d.,e+-]*", "·", text)
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|[\w.+]*[A-Z0-9_][\w.+]*", "·", text)
+    return notice.kind + re.sub(r"·(?:[\s,·-]*·)+", "·", text)
