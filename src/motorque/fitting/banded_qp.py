@@ -12,7 +12,7 @@ from scipy.linalg import cho_solve_banded, cholesky_banded
 
 Array = NDArray[np.float64]
 
-TOLERANCE = 1e-6
+GAP, GRADIENT = 1e-9, 1e-6
 """Mean complementarity and largest gradient residual at which the solution stands, in units of the objective."""
 STEPS = 60
 
@@ -51,7 +51,7 @@ def nonnegative_least_squares(rows: Array, right: Array, weight: Array, change: 
     for _ in range(STEPS):
         gap = float(x @ z) / len(x)
         residual = times(x) + gradient - z
-        if gap < TOLERANCE and np.abs(residual).max() < TOLERANCE:
+        if gap < GAP and np.abs(residual).max() < GRADIENT:
             return x.reshape(frames, count), True
         system = banded.copy()
         system[0] += z / x

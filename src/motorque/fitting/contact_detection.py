@@ -29,6 +29,9 @@ SLOW = 0.4
 """Points slower than this may be at rest on the ground [m/s]; half of `FAST`."""
 UNEVEN = 0.03
 """How far a point's own resting height may be from the ground's [m]: sole thickness, marker and model errors."""
+ORIGIN = 0.05
+"""Ground found within this of Y = 0 is taken to be at 0 [m]: laboratories put their origin on the floor, while the sole
+of a model may be anywhere between the bare heel bone and a thick shoe."""
 BELT = 0.15
 """Ground that moves slower than this is taken to be at rest [m/s]: standing feet of a fit wander that fast."""
 
@@ -82,12 +85,13 @@ def detect_contact(position: Array, velocity: Array, *, journal: Journal) -> Con
         low = slow[:, point] & (np.abs(height[:, point] - ground) < 2 * UNEVEN)
         if low.any():
             rest[point] = np.clip(np.median(height[low, point]), ground - UNEVEN, ground + UNEVEN)
+    floor = 0.0 if abs(ground) < ORIGIN else ground
     journal.assume(
-        f"the ground is level at Y = {ground:.3f} m, where the feet rest in this motion (single points of the soles "
-        f"rest {1000 * (rest.min() - ground):+.0f} to {1000 * (rest.max() - ground):+.0f} mm from it)"
+        f"the ground is level at Y = {floor:.3f} m: the model's soles rest at {ground:.3f} m in this motion (single "
+        f"points of them {1000 * (rest.min() - ground):+.0f} to {1000 * (rest.max() - ground):+.0f} mm from there)"
     )
     lift = np.maximum((height - rest) / SOFTNESS, -DEEPEST)
-    return Contact(np.exp(-lift) * expit((FAST - speed) / FAST_WIDTH), ground, belt)
+    return Contact(np.exp(-lift) * expit((FAST - speed) / FAST_WIDTH), floor, belt)
 
 
 def _resting_height(heights: Array) -> float:
@@ -105,6 +109,10 @@ def _ground_velocity(height: Array, velocity: Array) -> Array:
     if not level.any():
         return np.zeros(3)
     low = level & (height < _resting_height(height[level]) + UNEVEN)
-    common = np.median(velocity[low], axis=0)
-    common[1] = 0.0
+    seen = velocity[low] * [1.0, 0.0, 1.0]
+    common = np.median(seen, axis=0)
+    for _ in range(5):  # landing and leaving feet pull the median: narrow it to those at rest on the ground
+        near = np.linalg.norm(seen - common, axis=1) < 0.5 * SLOW
+        if near.any():
+            common = np.median(seen[near], axis=0)
     return common if np.linalg.norm(common) >= BELT else np.zeros(3)

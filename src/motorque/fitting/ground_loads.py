@@ -31,13 +31,18 @@ Array = NDArray[np.float64]
 NO_POINT = 20.0
 """Vertical force under which the centre of pressure is undefined [N], as for force plates."""
 USABLE = 0.02
-"""Strength of a contact point below which it carries nothing worth mentioning [-]: 4 cm above its resting height."""
+"""Strength of a contact point below which it is off the ground [-]: 4 cm above its resting height."""
 NOTABLE = 0.2
 """Force that must be explained, in body weights: noise of filtered accelerations stays below (2 m/s²)."""
 TOO_FAR = 0.08
 """Distance of the body's centre of pressure outside of the feet that its error (twice 4 cm) does not explain [m]."""
+SUPPORTED = 0.3
+"""Shortest time for which something else is taken to carry the body [s]; errors of a fitted motion change faster."""
 BLEND = 0.1
 """Time over which the feet give way to another support [s]."""
+FLOATING = 5e-5
+"""Strength above which a foot may carry a body that nothing else carries, although it seems off the ground [-]: 10 cm.
+Feet fitted to video float by centimetres; a box or a step is higher."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +53,7 @@ class GroundEstimate:
         loads: One load for the right foot and one for the left.
         residual_force: Force on the body that the feet do not explain [N], shape [T, 3].
         residual_moment: Moment about the ground origin that they do not explain [N·m], shape [T, 3].
-        airborne: Frames in which the body is carried but no foot touches the ground, shape [T], bool.
+        airborne: Frames in which the body is carried but no foot is near the ground, shape [T], bool.
         outside: Frames in which the centre of pressure lies clearly outside of the feet, shape [T], bool.
         ground: Height of the ground [m].
         weight: Body weight [N].
@@ -112,23 +117,22 @@ def ground_estimate(
     wrench = _about_pelvis(force, moment, poses.position[:, _root(skeleton)].numpy(), contact.ground, weight)
     usable = contact.strength > USABLE
     carried = np.linalg.norm(force, axis=1) > NOTABLE * weight
-    off = np.where(carried, outside_distance(wrench, position, usable), 0.0)
-    airborne = carried & ~usable.any(axis=1)
-    outside = (off > TOO_FAR) & ~airborne
-    elsewhere = _blend(_lasting(outside, motion.times), max(1, round(BLEND / step)))
+    off = np.where(carried & usable.any(axis=1), outside_distance(wrench, position, usable), 0.0)
+    outside = _lasting(off > TOO_FAR, motion.times)
+    elsewhere = _blend(outside, max(1, round(BLEND / step)))
 
     pressed, solved = share_normal_forces(wrench, points, position, contact.strength, elsewhere, step)
     if not solved:
         journal.warn("the sharing of ground forces between the feet did not converge; they are only roughly right")
-    normal, point = _per_foot(points, pressed, position, contact)
+    normal, point = _per_foot(points, pressed, position, contact, carried & ~usable.any(axis=1))
     sideways, twist = share_horizontal_forces(
         wrench, normal, point, _hips(skeleton, points, axes), contact.ground, elsewhere
     )
     loads = _as_loads(motion.times, points, weight, normal, point, sideways, twist)
     explained_moment = np.sum([load.moment_about_origin for load in loads.loads], axis=0)
-    estimate = GroundEstimate(
-        loads, force - loads.total_force(), moment - explained_moment, airborne, outside, contact.ground, weight
-    )
+    left = force - loads.total_force()
+    airborne = (np.linalg.norm(left, axis=1) > NOTABLE * weight) & ~usable.any(axis=1)
+    estimate = GroundEstimate(loads, left, moment - explained_moment, airborne, outside, contact.ground, weight)
     _report(estimate, off, elsewhere, motion.times, journal)
     return estimate
 
@@ -175,28 +179,33 @@ def _about_pelvis(force: Array, moment: Array, pelvis: Array, ground: float, wei
     return BodyWrench(force / weight, (moment - np.cross(foot, force)) / weight, pelvis[:, [0, 2]])
 
 
-def _lasting(mask: NDArray[np.bool_], times: Array) -> Array:
-    """The mask without findings too short to matter, as numbers."""
-    kept = np.zeros(len(times))
-    for run in long_only(runs_of(np.asarray(mask, dtype=np.float64)), times):
-        kept[run] = 1.0
+def _lasting(mask: NDArray[np.bool_], times: Array) -> NDArray[np.bool_]:
+    """The mask without what is shorter than `SUPPORTED`."""
+    kept = np.zeros(len(times), dtype=bool)
+    for run in runs_of(np.asarray(mask, dtype=np.float64)):
+        kept[run] = times[run.stop - 1] - times[run.start] >= SUPPORTED
     return kept
 
 
-def _blend(mask: Array, width: int) -> Array:
-    """The mask with gradual edges: a mean over ``width`` frames on either side together."""
-    padded = np.pad(mask, width, mode="edge")
+def _blend(mask: NDArray[np.bool_], width: int) -> Array:
+    """The mask with gradual edges: a mean over ``width`` frames about each."""
+    padded = np.pad(mask.astype(np.float64), width, mode="edge")
     return np.clip(np.convolve(padded, np.full(width, 1.0 / width), mode="same")[width:-width], 0.0, 1.0)
 
 
-def _per_foot(points: ContactPoints, pressed: Array, position: Array, contact: Contact) -> tuple[Array, Array]:
-    """Vertical force of each foot in body weights [T, 2] and centre of pressure on the ground [m], shape [T, 2, 3]."""
+def _per_foot(
+    points: ContactPoints, pressed: Array, position: Array, contact: Contact, floating: NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """Vertical force of each foot in body weights [T, 2] and centre of pressure on the ground [m], shape [T, 2, 3].
+
+    A foot off the ground carries exactly nothing but where the body is ``floating``: carried, no foot on the ground.
+    """
     normal = np.empty((len(pressed), 2))
     point = np.empty((len(pressed), 2, 3))
     for foot in (0, 1):
         own = points.foot == foot
-        # A foot without any contact carries exactly nothing, whatever remains of the solution's tolerance.
-        touching = contact.strength[:, own].max(axis=1) > USABLE
+        strength = contact.strength[:, own].max(axis=1)
+        touching = (strength > USABLE) | (floating & (strength > FLOATING))
         normal[:, foot] = pressed[:, own].sum(axis=1) * touching
         share = np.maximum(pressed[:, own], 1e-12)
         point[:, foot] = np.einsum("tk,tkx->tx", share / share.sum(axis=1, keepdims=True), position[:, own])
@@ -245,15 +254,16 @@ def _report(estimate: GroundEstimate, off: Array, elsewhere: Array, times: Array
         frames = np.concatenate([np.arange(run.start, run.stop) for run in runs])
         journal.warn(
             f"the centre of pressure lies outside of the feet {spans(runs, times)}, by up to "
-            f"{100 * off[frames].max():.0f} cm: something else (a chair, a rail, an aid) carries the body too. There the feet got what balances the "
-            f"moment about the pelvis, as over a seat; {left[frames].mean():.0f} N "
-            f"({left[frames].mean() / weight:.0%} of body weight) on average are left unexplained"
+            f"{100 * off[frames].max():.0f} cm: something else (a chair, a rail, an aid) carries the body too. There "
+            "the feet got what balances the moment about the pelvis, as over a seat; "
+            f"{left[frames].mean():.0f} N ({left[frames].mean() / weight:.0%} of body weight) on average are left "
+            "unexplained"
         )
     rest = (elsewhere == 0) & ~estimate.airborne
     if rest.any():
         lever = np.linalg.norm(estimate.residual_moment[rest][:, [0, 2]], axis=1)
         journal.info(
-            f"estimated ground forces leave {left[rest].mean():.1f} N ({left[rest].mean() / weight:.1%} of body weight) "
-            f"and {lever.mean():.1f} N·m of the body's force and moment unexplained on average (largest "
+            f"estimated ground forces leave {left[rest].mean():.1f} N ({left[rest].mean() / weight:.1%} of body "
+            f"weight) and {lever.mean():.1f} N·m of the body's force and moment unexplained on average (largest "
             f"{left[rest].max():.0f} N, {lever.max():.0f} N·m)"
         )

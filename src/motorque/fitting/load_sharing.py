@@ -28,7 +28,7 @@ PRESSURE_POINT_ERROR = 0.04
 from a scaled model, and its angular momentum no better. It was 20 to 40 mm off the plates' on the recordings of
 `benchmarks/ground_loads.py`."""
 PRESSURE_POINT_SPREAD = 0.04
-"""How far the centre of pressure of a foot usually is from where its resting spread puts it [m]: a seventh of its length."""
+"""How far a foot's centre of pressure usually is from where its resting spread puts it [m]: a seventh of its length."""
 LOADING_RATE = 1.0
 """How freely the load of a foot changes: standard deviation of its change in one second, as of a random walk, in body
 weights. Slower than a step's change (1 body weight in 0.1 s would be 3), so that it steadies what is undetermined."""
