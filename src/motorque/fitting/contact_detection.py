@@ -20,11 +20,11 @@ Array = NDArray[np.float64]
 
 SOFTNESS = 0.010
 """Rise of a point in which its strength falls to 1/e [m]: heel pad and shoe give about a centimetre under body weight
-(heel pad alone 10 mm walking: De Clercq, Aerts, Kunnen, J. Biomech. 27 (1994) 1213-1222)."""
+(the bare heel pad 9 mm in running: De Clercq, Aerts, Kunnen, J. Biomech. 27 (1994) 1213-1222)."""
 DEEPEST = 2.0
 """A point that lies this many softnesses deeper than at rest counts as no deeper: soles do not give any further."""
 FAST, FAST_WIDTH = 0.8, 0.2
-"""Speed against the ground at which half the strength is gone, and how gradually it goes [m/s] (0.8: Fluit 2014)."""
+"""Speed against the ground at which half the strength is gone, and how gradually it goes [m/s]; about Fluit 2014's threshold."""
 SLOW = 0.4
 """Points slower than this may be at rest on the ground [m/s]; half of `FAST`."""
 UNEVEN = 0.03

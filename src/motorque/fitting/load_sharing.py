@@ -26,7 +26,7 @@ TOTAL_ERROR = 0.01
 PRESSURE_POINT_ERROR = 0.04
 """Standard error of the whole body's centre of pressure from kinematics [m]: its centre of mass is known to 2 to 4 cm
 from a scaled model, and its angular momentum no better. It was 20 to 40 mm off the plates' on the recordings of
-`benchmarks/ground_loads.py`."""
+`benchmarks/ground_loads.py`, which also shows that 30 % more or less changes little; so for the next two."""
 PRESSURE_POINT_SPREAD = 0.04
 """How far a foot's centre of pressure usually is from where its resting spread puts it [m]: a seventh of its length."""
 LOADING_RATE = 1.0
@@ -37,8 +37,8 @@ FRICTION = 0.8
 LEG_SPREAD = 0.1
 """How far the direction of a foot's force is from that of its leg [-, horizontal over vertical]."""
 TWIST_ARM = 0.015
-"""Usual free moment of a foot over its vertical force [m]: up to 8 N·m at a body weight of 700 N in walking (Almosnino,
-Kajaks, Costigan, BMC Sports Sci. 1 (2009) 14, and others); also the standard error of the whole body's."""
+"""Usual free moment of a foot over its vertical force [m]: 5 to 10 N·m at 700 N in walking (Almosnino, Kajaks, Costigan,
+Sports Med. Arthrosc. Rehabil. Ther. Technol. 1 (2009) 19); also the standard error of the whole body's."""
 LOOSE = 1.0
 """Stands for `TOTAL_ERROR` where something else than the feet carries the body too, in body weights."""
 ROUND = 64
