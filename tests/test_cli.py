@@ -369,16 +369,22 @@ def test_progress_is_for_terminals_only(
     assert capsys.readouterr().err == ""
 
 
-def test_terminal_progress_shows_each_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    from motorque.progress import TerminalProgress
-
-    with TerminalProgress(enabled=True) as progress:
-        progress("scaling", 0.5)
-        time.sleep(0.15)  # tqdm draws at most every tenth of a second
-        progress("scaling", 1.7)
-        progress("kinematics", 0.25)
-    shown = capsys.readouterr().err
-    assert "scaling" in shown and "100 %" in shown and "kinematics" in shown
+def test_bar_is_drawn_on_a_terminal_of_unknown_size_and_taken_off_again() -> None:
+    code = (
+        "from motorque.progress import TerminalProgress\n"
+        "with TerminalProgress() as progress:\n"
+        "    progress('scaling', 0.25)\n"
+        "    progress('kinematics', 1.7)\n"
+    )
+    ours, theirs = os.openpty()
+    subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True, timeout=60)
+    os.close(theirs)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    drawn = [text.rstrip() for text in shown.split("\r")]
+    assert any(text.startswith("scaling") and " 25 %" in text for text in drawn), drawn
+    assert any(text.startswith("kinematics") and "100 %" in text for text in drawn), drawn
+    assert drawn[-1] == ""
 
 
 def test_sigterm_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
