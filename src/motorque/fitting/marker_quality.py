@@ -1,10 +1,37 @@
-"""What is wrong with marker trajectories, found from the markers alone: which labels belong to which side."""
+"""What is wrong with marker trajectories, found from the markers alone, and put right where that is possible."""
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
+from scipy.ndimage import median_filter
+
+from motorque.fitting.marker_neighbours import distance_spread, predict
+from motorque.journal import Journal
+from motorque.series import Markers
+
+Array = NDArray[np.float64]
+
+_FROZEN_TIME = 0.1
+"""Exact repetition over more than this is no measurement [s]."""
+_FROZEN_SAMPLES = 4
+_FROZEN_NEIGHBOURS = 0.005
+"""Neighbours that move less than this say nothing about a marker that stands still [m]."""
+_STEP = 0.04
+"""Smallest step off the trend that counts [m]."""
+_ACCELERATION = 60.0
+"""What a body's markers reach between two samples [m/s^2]: heel strike and landing, at 30 Hz and more."""
+_PAUSE = 0.03
+"""A gap of more than this parts what is before it from what is after it [s]."""
+_CUT = 0.15
+"""Across longer gaps nothing is said about a step [s]."""
 _SEPARATORS = r"[.,_\-\s:]"
 # In this order: the first pattern that leads to another name of the recording decides.
 _SIDE_PATTERNS = tuple(
@@ -56,3 +83,360 @@ def _counterpart(name: str, exact: set[str], lowered: dict[str, list[str]]) -> s
             if len(alike) == 1:
                 return alike[0]
     return None
+
+
+@dataclass(frozen=True)
+class MarkerProblem:
+    """Something wrong with one marker over a stretch of frames.
+
+    Args:
+        kind: ``gap`` (samples are missing), ``frozen`` (it stands still while its neighbours move), ``jumping`` (it is
+            somewhere else all of a sudden) or ``swapped`` (it carries another marker's label, and that one this one's).
+        marker: The marker's name.
+        first: First frame of the stretch; of the longest stretch for a gap.
+        last: Last frame of the stretch, inclusive.
+        start: Time of the first frame [s].
+        end: Time of the last frame [s].
+        samples: How many samples are concerned; all missing ones for a gap.
+        other: The other marker of a swap.
+        size: How far the marker was off [m], where that is known.
+        stretches: Number of separate gaps.
+    """
+
+    kind: Literal["gap", "frozen", "jumping", "swapped"]
+    marker: str
+    first: int
+    last: int
+    start: float
+    end: float
+    samples: int
+    other: str = ""
+    size: float = 0.0
+    stretches: int = 1
+
+    def __str__(self) -> str:
+        when = f"from {self.start:.2f} to {self.end:.2f} s"
+        if self.kind == "gap":
+            longest = f"the longest {when}"
+            return f"{self.marker}: {self.samples} samples are missing in {self.stretches} gaps, {longest}"
+        if self.kind == "frozen":
+            return f"{self.marker} stands still {when} while the markers around it move"
+        if self.kind == "jumping":
+            return f"{self.marker} is off by {100 * self.size:.0f} cm {when}, all of a sudden"
+        return f"{self.marker} and {self.other} carry each other's label {when}"
+
+
+def find_problems(markers: Markers) -> list[MarkerProblem]:
+    """What is wrong with the markers of a recording, judged by continuity and by the distances between markers.
+
+    A frozen marker repeats its position exactly for over 0.1 s while its neighbours move. A jump is a step that no body
+    makes: away from the trend of the frames around it by over 4 cm, or by more than an acceleration of 60 m/s² allows.
+    A step tells where something changed, not which side of it is wrong; the side that fits worse to the markers around
+    it is. Two markers that step onto each other's path at the same time are swapped. Steps of under 4 cm, a marker that
+    is misplaced throughout, and labels that are swapped throughout can't be seen in the markers alone.
+
+    Args:
+        markers: A recording, in metres, of any up axis.
+
+    Returns:
+        The problems, swaps first, then by marker and time; none for a clean recording without gaps.
+    """
+    if len(markers.times) < 3:
+        return _gaps(markers)
+    positions = markers.positions.copy()
+    spread, middle = distance_spread(positions, markers.rate)
+    frozen = _frozen(markers, positions, spread)
+    for problem in frozen:
+        positions[problem.first : problem.last + 1, markers.names.index(problem.marker)] = np.nan
+    swaps = _swaps(markers, positions, spread, middle)
+    _exchange(positions, markers.names, swaps)
+    jumps = _jumps(markers, positions, spread, middle)
+    order = {name: index for index, name in enumerate(markers.names)}
+    return swaps + sorted([*frozen, *jumps, *_gaps(markers)], key=lambda p: (order[p.marker], p.first))
+
+
+def repair(markers: Markers, problems: Sequence[MarkerProblem], *, journal: Journal) -> Markers:
+    """The markers with swapped labels put right, and frozen and jumping samples made gaps; gaps stay as they are.
+
+    Args:
+        markers: The recording in which the problems were found.
+        problems: As from `find_problems`.
+        journal: Where each repair is recorded.
+    """
+    positions = markers.positions.copy()
+    _exchange(positions, markers.names, problems)
+    for problem in problems:
+        if problem.kind in ("frozen", "jumping"):
+            positions[problem.first : problem.last + 1, markers.names.index(problem.marker)] = np.nan
+    swapped = {frozenset((p.marker, p.other, str(p.first))): p for p in problems if p.kind == "swapped"}
+    for problem in swapped.values():
+        journal.repair(f"{problem}; exchanged", problem.marker)
+    grouped: dict[tuple[str, str], list[MarkerProblem]] = {}
+    for problem in problems:
+        if problem.kind in ("frozen", "jumping"):
+            grouped.setdefault((problem.marker, problem.kind), []).append(problem)
+    for (marker, _), group in grouped.items():
+        more = f" and {len(group) - 1} times more" if len(group) > 1 else ""
+        count = sum(p.samples for p in group)
+        journal.repair(f"{group[0]}{more}; {count} samples are taken out", marker)
+    return Markers(markers.times, positions, markers.names)
+
+
+def fill_gaps(markers: Markers, *, longest: float = 0.2, journal: Journal) -> Markers:
+    """The markers with their short gaps filled by cubic splines; longer gaps and the ends stay missing.
+
+    Args:
+        markers: A recording.
+        longest: Longest gap that is filled, as the time that is missing [s].
+        journal: Where the numbers of filled and remaining samples are recorded.
+    """
+    seen = markers.seen
+    if seen.all():
+        return markers
+    positions = markers.positions.copy()
+    step = 1.0 / markers.rate if len(markers.times) > 1 else 1.0
+    filled: dict[str, int] = {}
+    for column, name in enumerate(markers.names):
+        known = np.flatnonzero(seen[:, column])
+        if len(known) < 2 or len(known) == len(seen):
+            continue
+        # A long gap parts the splines, so that nothing beyond it bends them.
+        parts = np.split(known, np.flatnonzero(np.diff(markers.times[known]) > longest + 1.5 * step) + 1)
+        for part in (p for p in parts if len(p) >= 2 and p[-1] - p[0] >= len(p)):
+            missing = np.setdiff1d(np.arange(part[0], part[-1] + 1), part)
+            order = min(len(part) - 1, 3)
+            spline = make_interp_spline(markers.times[part], positions[part, column], k=order)
+            positions[missing, column] = spline(markers.times[missing])
+            filled[name] = filled.get(name, 0) + len(missing)
+    left = {n: int(c) for n, c in zip(markers.names, np.isnan(positions[..., 0]).sum(axis=0), strict=True) if c}
+    total = seen.size
+    if filled:
+        count = sum(filled.values())
+        journal.repair(
+            f"{count} missing samples ({100 * count / total:.1f} %) of {len(filled)} markers filled by splines, in "
+            f"gaps of up to {longest:g} s",
+            "markers",
+        )
+    if left:
+        worst = sorted(left, key=lambda n: -left[n])[:5]
+        named = ", ".join(f"{n} {100 * left[n] / len(seen):.0f} %" for n in worst)
+        journal.info(
+            f"{sum(left.values())} samples stay missing in longer gaps or at the ends (most: {named})", "markers"
+        )
+    return Markers(markers.times, positions, markers.names)
+
+
+def _problem(
+    kind: Literal["gap", "frozen", "jumping", "swapped"],
+    markers: Markers,
+    column: int,
+    first: int,
+    last: int,
+    samples: int,
+    *,
+    other: str = "",
+    size: float = 0.0,
+    stretches: int = 1,
+) -> MarkerProblem:
+    start, end = float(markers.times[first]), float(markers.times[last])
+    return MarkerProblem(kind, markers.names[column], first, last, start, end, samples, other, size, stretches)
+
+
+def _gaps(markers: Markers) -> list[MarkerProblem]:
+    result = []
+    for column in range(len(markers.names)):
+        runs = _runs(~markers.seen[:, column])
+        if len(runs):
+            first, last = runs[int(np.argmax(runs[:, 1] - runs[:, 0]))]
+            count = int((runs[:, 1] - runs[:, 0] + 1).sum())
+            result.append(_problem("gap", markers, column, int(first), int(last), count, stretches=len(runs)))
+    return result
+
+
+def _runs(mask: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """First and last index of each run of True, shape [N, 2]."""
+    edges = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
+    return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1], axis=1)
+
+
+def _frozen(markers: Markers, positions: Array, spread: Array) -> list[MarkerProblem]:
+    result = []
+    for column in range(len(markers.names)):
+        known = np.flatnonzero(np.isfinite(positions[:, column, 0]))
+        if len(known) < _FROZEN_SAMPLES:
+            continue
+        same = (positions[known[1:], column] == positions[known[:-1], column]).all(axis=1)
+        around = np.argsort(spread[column], kind="stable")[:4]
+        for begin, end in _runs(same):
+            first, last = int(known[begin]), int(known[end + 1])
+            if end + 2 - begin < _FROZEN_SAMPLES or markers.times[last] - markers.times[first] <= _FROZEN_TIME:
+                continue
+            others = positions[first : last + 1, around]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # a neighbour that is never seen here
+                moved = np.linalg.norm(np.nanmax(others, axis=0) - np.nanmin(others, axis=0), axis=-1)
+                travelled = float(np.nanmedian(moved))
+            if travelled > _FROZEN_NEIGHBOURS:
+                # The first of equal samples was true, unless the recording begins with it.
+                result.append(
+                    _problem("frozen", markers, column, first + (begin > 0), last, end + 1 - begin + (begin == 0))
+                )
+    return result
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Where one marker's path is broken: frames ``before`` and ``after``, ``size`` of the step beyond the trend [m]."""
+
+    before: NDArray[np.int_]
+    after: NDArray[np.int_]
+    size: Array
+
+
+def _steps(markers: Markers, path: Array) -> _Steps:
+    """The breaks in one marker's path [T, 3]."""
+    known = np.flatnonzero(np.isfinite(path[:, 0]))
+    if len(known) < 5:
+        return _Steps(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    time = np.diff(markers.times[known])
+    velocity = np.diff(path[known], axis=0) / time[:, None]
+    width = min(9, len(velocity) - (len(velocity) + 1) % 2)
+    trend = median_filter(velocity, size=(width, 1), mode="nearest")
+    size = np.linalg.norm(velocity - trend, axis=1) * time
+    noise = 1.4826 * float(np.median(size))
+    limit = np.maximum(_STEP, _ACCELERATION * time**2) + 8.0 * noise
+    broken = (size > limit) & (time < _CUT)
+    return _Steps(known[:-1][broken], known[1:][broken], size[broken])
+
+
+def _swaps(markers: Markers, positions: Array, spread: Array, middle: Array) -> list[MarkerProblem]:
+    """Pairs of markers that step onto each other's path, and the stretches in which they carry the wrong label."""
+    steps = [_steps(markers, positions[:, column]) for column in range(len(markers.names))]
+    toggles: dict[tuple[int, int], list[int]] = {}
+    stepping = [c for c, s in enumerate(steps) if len(s.after)]
+    for index, one in enumerate(stepping):
+        for two in stepping[index + 1 :]:
+            for before, after in zip(steps[one].before, steps[one].after, strict=True):
+                near = np.flatnonzero((steps[two].before <= after - 1) & (steps[two].after >= before + 1))
+                for k in near:
+                    frames = (before, after), (steps[two].before[k], steps[two].after[k])
+                    if _crosses(markers, positions, (one, two), frames):
+                        toggles.setdefault((one, two), []).append(int(min(after, steps[two].after[k])))
+    result = []
+    for (one, two), frames_of_change in toggles.items():
+        edges = [0, *sorted(set(frames_of_change)), len(positions)]
+        result += _swapped_stretches(markers, positions, (one, two), edges, spread, middle)
+    return result
+
+
+def _crosses(
+    markers: Markers, positions: Array, pair: tuple[int, int], frames: tuple[tuple[int, int], tuple[int, int]]
+) -> bool:
+    """Whether two markers that step at the same time go on where the other one was."""
+    (a, b), (c, d) = frames
+    one, two = positions[:, pair[0]], positions[:, pair[1]]
+    kept = np.linalg.norm(one[b] - one[a]) + np.linalg.norm(two[d] - two[c])
+    exchanged = np.linalg.norm(one[b] - two[c]) + np.linalg.norm(two[d] - one[a])
+    return bool(exchanged < 0.4 * kept)
+
+
+def _swapped_stretches(
+    markers: Markers, positions: Array, pair: tuple[int, int], edges: list[int], spread: Array, middle: Array
+) -> list[MarkerProblem]:
+    """Of the alternating stretches between the changes those whose labels, exchanged, fit the other markers better."""
+    without = spread.copy()
+    without[np.ix_(pair, pair)] = np.inf
+    expected = predict(positions, pair, without, middle)
+    actual = positions[:, pair]
+    as_is = np.linalg.norm(actual - expected, axis=-1).sum(axis=1)
+    exchanged = np.linalg.norm(actual[:, ::-1] - expected, axis=-1).sum(axis=1)
+    odd = np.zeros(len(positions), dtype=bool)
+    for first, last in zip(edges[1::2], edges[2::2], strict=False):
+        odd[first:last] = True
+    gain = np.nan_to_num(as_is - exchanged)  # positive where exchanging helps
+    # If neighbours can't tell, the shorter share is the wrong one.
+    evidence = float(gain[odd].sum() - gain[~odd].sum())
+    if abs(evidence) < 1e-3:
+        evidence = float((~odd).sum() - odd.sum())
+    result = []
+    for first, last in _runs(odd if evidence > 0 else ~odd):
+        for marker, other in (pair, pair[::-1]):
+            samples = int(np.isfinite(positions[first : last + 1, marker, 0]).sum())
+            name = markers.names[other]
+            result.append(_problem("swapped", markers, marker, int(first), int(last), samples, other=name))
+    return result
+
+
+def _exchange(positions: Array, names: Sequence[str], problems: Sequence[MarkerProblem]) -> None:
+    """Exchange the labels of every swap, in place; a swap is listed once from either side."""
+    done = set()
+    for problem in problems:
+        if problem.kind != "swapped":
+            continue
+        one, two = sorted((names.index(problem.marker), names.index(problem.other)))
+        if (one, two, problem.first) not in done:
+            done.add((one, two, problem.first))
+            stretch = slice(problem.first, problem.last + 1)
+            positions[stretch, [one, two]] = positions[stretch, [two, one]]
+
+
+def _jumps(markers: Markers, positions: Array, spread: Array, middle: Array) -> list[MarkerProblem]:
+    """Stretches between breaks in a marker's path that do not fit to the markers around it."""
+    steps = [_steps(markers, positions[:, column]) for column in range(len(markers.names))]
+    stepping = [c for c, s in enumerate(steps) if len(s.after)]
+    if not stepping:
+        return []
+    expected = predict(positions, stepping, spread, middle)
+    result = []
+    for index, column in enumerate(stepping):
+        off = np.linalg.norm(positions[:, column] - expected[:, index], axis=-1)
+        bad = _bad_samples(markers.times, np.isfinite(positions[:, column, 0]), off, steps[column])
+        for first, last in _runs_across_gaps(bad, np.isfinite(positions[:, column, 0])):
+            samples = int(bad[first : last + 1].sum())
+            here = steps[column].size[(steps[column].after >= first) & (steps[column].before <= last)]
+            size = float(here.max()) if len(here) else 0.0
+            result.append(_problem("jumping", markers, column, int(first), int(last), samples, size=size))
+    return result
+
+
+def _bad_samples(times: Array, seen: NDArray[np.bool_], off: Array, steps: _Steps) -> NDArray[np.bool_]:
+    """Samples next to a break that lie farther from where they should be than the rest, shape [T].
+
+    From each break outward, as far as the misfit lasts. A true jump ends as suddenly as it began, or in a gap; what
+    fades away is a joint that bends, not a jump.
+    """
+    known = np.flatnonzero(seen)
+    result = np.zeros(len(seen), dtype=bool)
+    told = np.isfinite(off[known])
+    breaks = np.searchsorted(known, steps.before)  # the last sample before each break
+    if not told.any():
+        # No neighbours to ask: the short stretches between breaks are the odd ones.
+        stretch = np.searchsorted(breaks, np.arange(len(known)), side="left")
+        result[known] = np.bincount(stretch)[stretch] < 0.2 * len(known)
+        return result
+    misfit = np.interp(known, known[told], off[known][told])
+    usual = float(np.median(misfit))
+    apart = np.concatenate([[True], np.diff(times[known]) > _PAUSE, [True]])  # apart[i]: sample i begins after a pause
+    apart[breaks + 1] = True
+    broken = np.zeros(len(known) + 1, dtype=bool)
+    broken[breaks + 1] = True
+    for before, size in zip(breaks, steps.size, strict=True):
+        limit = max(0.03, 0.35 * float(size))
+        for begin, other, way in ((int(before), int(before) + 1, -1), (int(before) + 1, int(before), 1)):
+            high = misfit - min(usual, misfit[other]) > limit
+            end, last = begin, None
+            while 0 <= end < len(known) and high[end]:
+                edge = end + (way > 0)  # where the stretch would end with this sample
+                last = end if apart[edge] else last
+                if broken[edge]:
+                    break
+                end += way
+            if last is not None:
+                result[known[min(begin, last) : max(begin, last) + 1]] = True
+    return result
+
+
+def _runs_across_gaps(mask: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """Runs of True among the seen samples, gaps inside them included, shape [N, 2]."""
+    known = np.flatnonzero(seen)
+    return known[_runs(mask[known])] if len(known) else np.zeros((0, 2), int)
