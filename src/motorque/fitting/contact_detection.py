@@ -24,7 +24,7 @@ SOFTNESS = 0.010
 DEEPEST = 2.0
 """A point that lies this many softnesses deeper than at rest counts as no deeper: soles do not give any further."""
 FAST, FAST_WIDTH = 0.8, 0.2
-"""Speed against the ground at which half the strength is gone, and how gradually it goes [m/s]; about Fluit 2014's threshold."""
+"""Speed over ground at which half the strength is gone, and how gradually [m/s]; near the threshold of Fluit 2014."""
 SLOW = 0.4
 """Points slower than this may be at rest on the ground [m/s]; half of `FAST`."""
 UNEVEN = 0.03

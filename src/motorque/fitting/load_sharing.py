@@ -37,8 +37,8 @@ FRICTION = 0.8
 LEG_SPREAD = 0.1
 """How far the direction of a foot's force is from that of its leg [-, horizontal over vertical]."""
 TWIST_ARM = 0.015
-"""Usual free moment of a foot over its vertical force [m]: 5 to 10 N·m at 700 N in walking (Almosnino, Kajaks, Costigan,
-Sports Med. Arthrosc. Rehabil. Ther. Technol. 1 (2009) 19); also the standard error of the whole body's."""
+"""Usual free moment of a foot over its vertical force [m]: 5 to 10 N·m at 700 N in walking (Almosnino, Kajaks,
+Costigan, Sports Med. Arthrosc. Rehabil. Ther. Technol. 1 (2009) 19); also the standard error of the whole body's."""
 LOOSE = 1.0
 """Stands for `TOTAL_ERROR` where something else than the feet carries the body too, in body weights."""
 ROUND = 64
