@@ -73,13 +73,7 @@ def place_markers(
             f"({', '.join(skeleton.marker_names[:6]) or 'none'}…); rename them or give another model"
         )
     fit = inverse_kinematics(skeleton, still, weights=weights, tasks=tasks, journal=journal)
-    used = np.isfinite(fit.errors[0])
-    worst = int(np.nanargmax(fit.errors[0]))
-    journal.info(
-        f"static pose: marker error {1000 * float(fit.rms[0]):.1f} mm RMS over {int(used.sum())} markers, largest "
-        f"{1000 * float(fit.errors[0, worst]):.1f} mm ({fit.model_markers.names[worst]})",
-        "scale",
-    )
+    _say_fit(fit, journal)
     poses = forward_kinematics(skeleton, torch.as_tensor(fit.motion.values[0]))
     rotation, position = poses.rotation.detach().numpy(), poses.position.detach().numpy()
     moved: dict[str, Array] = {}
@@ -97,6 +91,21 @@ def place_markers(
             place if marker.body == GROUND else rotation[marker.body].T @ (place - position[marker.body])
         )
     return Placement(moved, tuple(n for n in skeleton.marker_names if n not in static.names), fit)
+
+
+def _say_fit(fit: IKResult, journal: Journal) -> None:
+    """The quality of the static pose, over the markers whose weight is at least a hundredth of the largest."""
+    names = fit.model_markers.names
+    weight = np.array([fit.weights.get(name, 1.0) for name in names])
+    counted = np.isfinite(fit.errors[0]) & (weight >= 0.01 * weight.max())
+    if counted.any():
+        errors = np.where(counted, fit.errors[0], 0.0)
+        rms = float(np.sqrt((errors**2).sum() / counted.sum()))
+        journal.info(
+            f"static pose: marker error {1000 * rms:.1f} mm RMS over the {int(counted.sum())} markers that lead it, "
+            f"largest {1000 * float(errors.max()):.1f} mm ({names[int(errors.argmax())]})",
+            "scale",
+        )
 
 
 def _average(static: Markers, frames: slice, max_movement: float | None, journal: Journal) -> Markers:

@@ -37,6 +37,10 @@ LEAST_SPAN = 0.7
 WHOLE = 0.9
 """A pair on one body that spans this share of the segment measures it alone (heel to toe)."""
 ALL_AXES = (0, 1, 2)
+DOUBTED = 1e-5
+"""Weight in the static pose of markers that are no landmarks (thigh and shank clusters), against 1 of those that are:
+generic models have them anywhere on the segment, 280 mm off in the LaiArnold model on a real recording, so that even a
+thousandth would bend the pose. They still settle what no landmark determines."""
 
 
 def automatic_measurements(skeleton: Skeleton, static: Markers, *, journal: Journal) -> ScalePlan:
@@ -79,6 +83,29 @@ def automatic_measurements(skeleton: Skeleton, static: Markers, *, journal: Jour
         listed = ", ".join(f"{a}-{b}" for a, b in distinct)
         journal.assume(f"no scale setup: {', '.join(names)} scaled equally along all axes by {listed}", name)
     return ScalePlan((MEASUREMENTS,), tuple(measurements))
+
+
+def static_weights(skeleton: Skeleton, static: Markers, plan: ScalePlan, *, journal: Journal) -> dict[str, float]:
+    """Weights for the static pose when nobody says: landmarks count, other markers hardly do.
+
+    Landmarks are the markers that the model calls fixed and those whose distances are measured.
+
+    Args:
+        skeleton: The model with its markers.
+        static: Static trial.
+        plan: The automatic measurements.
+        journal: Where the choice is recorded.
+    """
+    measured = {name for m in plan.measurements for pair in m.pairs for name in pair}
+    common = [m for m in skeleton.markers if m.name in static.names]
+    weights = {m.name: 1.0 if m.fixed or m.name in measured else DOUBTED for m in common}
+    doubted = [name for name, weight in weights.items() if weight == DOUBTED]
+    if doubted:
+        journal.assume(
+            f"no scale setup: the static pose follows the landmarks; {', '.join(doubted)} count next to nothing",
+            "scale",
+        )
+    return weights
 
 
 def _joint_centers(skeleton: Skeleton) -> Array:

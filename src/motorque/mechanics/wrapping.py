@@ -76,7 +76,7 @@ class WrapSurface:
         if self.kind == "ellipsoid":
             return wrap_ellipsoid(start, end, np.asarray(self.size), self.axis, self.sign, method.value)
         if self.kind == "torus":
-            return wrap_torus(start, end, self.size[0], self.size[1], self.axis, self.sign)
+            return wrap_torus(start, end, self.size[0], self.size[1], self.axis, self.sign, refine=not alone)
         raise ModelError(f"wrap surface {self.name}: paths over a {self.kind} are not supported")
 
 

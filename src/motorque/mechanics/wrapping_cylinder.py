@@ -139,15 +139,16 @@ def _helix(
     start: Array, end: Array, first: Array, last: Array, radius: float, long_way: bool, refine: bool, outcome: Outcome
 ) -> Wrapped:
     for refinements in range(MOST_REFINEMENTS + 1):
-        theta = angle_between(_flat(first), _flat(last))
-        if long_way:
-            theta = 2 * np.pi - theta
+        turn = angle_between(_flat(first), _flat(last)) * np.sign(np.cross(_flat(first), _flat(last))[2])
+        if (
+            long_way
+        ):  # OpenSim 4.6 turns back by a full circle less the signed angle: beyond a circle if that is negative
+            turn = turn - 2 * np.pi
         rise = float(last[2] - first[2])
-        size = float(np.hypot(radius * theta, rise))
+        size = float(np.hypot(radius * turn, rise))
         pieces = max(int(size / SEGMENT), 1)
         if not refine or pieces < 2 or refinements == MOST_REFINEMENTS:
             break
-        turn = np.sign(np.cross(_flat(first), _flat(last))[2]) * (-1.0 if long_way else 1.0) * theta
         moved_first = _tangent_step(start, first, _turned(first, turn / pieces, rise / pieces))
         first = first if moved_first is None else moved_first
         # the other end's sample hangs on the moved first point but keeps the old rise, as in OpenSim

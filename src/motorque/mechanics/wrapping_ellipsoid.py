@@ -2,7 +2,7 @@
 
 The plane is OpenSim's choice among three methods: where the line crosses the principal plane that it is most
 perpendicular to (``axial``), the ellipsoid's point nearest to the middle of the chord (``midpoint``), or a blend of the
-first with a fan of nearest points (``hybrid``). Within the plane the tangent points are exact here (OpenSim iterates).
+first with a fan of nearest points (``hybrid``). Within the plane the tangent points are searched for as OpenSim does.
 Coordinates are scaled so that the mean radius is 1, as the method's constants are made for that size.
 """
 
@@ -23,6 +23,8 @@ FAN_SAMPLES = 300
 BOUNDARY = 0.3  # share of the chord over which the axial method fades out towards its ends
 SEGMENT = 0.001  # length of the pieces whose sum is the length on the surface [m]
 MOST_SEGMENTS = 499
+TANGENT_STEPS, LINE_STEPS = 50, 1000
+TANGENT_CLOSE = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +70,6 @@ def wrap_ellipsoid(start: Array, end: Array, radii: Array, axis: int, sign: int,
     level = float(normal @ c1)
     first = p1 if abs(outside[0]) < ON_SURFACE else _tangent_point(begin[0], p1, a, normal, level)
     last = p2 if abs(outside[1]) < ON_SURFACE else _tangent_point(begin[1], p2, a, normal, level)
-    if first is None or last is None:
-        return MISSED
     points = _arc(first, last, a, normal, level, size, far=False)
     if sign != 0 and len(points) > 2:
         wrong = (
@@ -94,34 +94,30 @@ def _chord(p1: Array, p2: Array, a: Array) -> _Chord | None:
     return _Chord(p1, p2, p2 + shares[0] * line, p2 + shares[1] * line)
 
 
-def _bend(chord: _Chord, a: Array, method: str) -> tuple[Array, float | None, bool]:
+def _bend(chord: _Chord, a: Array, method: str) -> tuple[Array, float, bool]:
     """The surface point towards which the path bends, the fan's weight in it, and whether tangents start from it."""
     across = chord.leave - chord.enter
     middle = chord.enter + 0.5 * across
     cosines = chord.cosines
     best = int(np.argmax(cosines))
     if method == "midpoint":
-        return nearest_on_ellipsoid(a, middle[None])[0], _late_weight(cosines[best]), True
+        return nearest_on_ellipsoid(a, middle[None])[0], 0.0, True
     crossing = -float(chord.enter[best]) / float(across[best])
     at_plane = chord.enter + crossing * across
     axial = nearest_on_ellipsoid(a, at_plane[None], flat_axis=best)[0]
     if method == "axial":
-        return axial, _late_weight(cosines[best]), 0.0 < crossing < 1.0
+        return axial, 0.0, 0.0 < crossing < 1.0
     weight = float(cosines[best])
     if weight > BLEND_FAN:
         fade = min(crossing, 1.0 - crossing) / BOUNDARY
         weight = BLEND_FAN + min(max(fade, 0.0), 1.0) * (weight - BLEND_FAN)
     if weight >= BLEND_AXIAL:
-        return axial, _late_weight(weight), True
+        return axial, 0.0, True
     fan = nearest_on_ellipsoid(a, (middle + _fan(chord.enter, across, a))[None])[0]
     if weight <= BLEND_FAN:
         return fan, 1.0, True
     share = (weight - BLEND_FAN) / (BLEND_AXIAL - BLEND_FAN)
     return nearest_on_ellipsoid(a, (share * axial + (1 - share) * fan)[None])[0], 1.0 - share, True
-
-
-def _late_weight(cosine: float) -> float:
-    return min(1.0 - (float(cosine) - BLEND_FAN) / (BLEND_AXIAL - BLEND_FAN), 1.0)
 
 
 def _fan(enter: Array, across: Array, a: Array) -> Array:
@@ -132,33 +128,75 @@ def _fan(enter: Array, across: Array, a: Array) -> Array:
     return unit((blades / np.linalg.norm(blades, axis=1, keepdims=True)).sum(axis=0))
 
 
-def _flipped(c1: Array, fan_weight: float | None, axis: int, a: Array) -> tuple[Array, tuple[Array, Array]]:
+def _flipped(c1: Array, fan_weight: float, axis: int, a: Array) -> tuple[Array, tuple[Array, Array]]:
     """The bending point taken to the active half; where the fan has weight, it is drawn towards the boundary."""
     mirrored = c1.copy()
     mirrored[axis] = -mirrored[axis]
-    weight = 0.0 if fan_weight is None else min(fan_weight, 1.0)
-    if weight <= 0.0:
+    if fan_weight <= 0.0:
         return mirrored, (mirrored, mirrored)
     drawn = mirrored.copy()
-    drawn[axis] *= 1.0 - weight
+    drawn[axis] *= 1.0 - fan_weight
     return nearest_on_ellipsoid(a, drawn[None])[0], (mirrored, mirrored)
 
 
-def _tangent_point(begin: Array, outside: Array, a: Array, normal: Array, level: float) -> Array | None:
-    """Where a line from a point touches the ellipsoid within a plane: of the two, the one nearer to ``begin``.
+def _tangent_point(begin: Array, outside: Array, a: Array, normal: Array, level: float) -> Array:
+    """Where a line from a point touches the ellipsoid within a plane, searched from ``begin``.
 
-    A tangent point r obeys normal·r = level and sum(r p / a²) = 1 (the polar plane of p); both planes meet in a line.
+    The tangent point r and the offset d of its tangent plane make four residuals vanish: r in the wrapping plane, r on
+    the ellipsoid, and both r and the outside point in the tangent plane. There are two such points and the one that is
+    found depends on the search, so this is OpenSim's: damped steps of a sixteenth, each then repeated with doubled
+    length while the sum of squares falls, until it is below 1e-8.
     """
-    polar = outside / a**2
-    direction = np.cross(normal, polar)
-    if float(direction @ direction) < 1e-20:
-        return None
-    base = np.linalg.lstsq(np.stack([normal, polar]), np.array([level, 1.0]), rcond=None)[0]
-    f, g = direction / a, base / a
-    aa, bb, cc = float(f @ f), 2.0 * float(f @ g), float(g @ g) - 1.0
-    root = np.sqrt(max(bb * bb - 4 * aa * cc, 0.0))
-    points = [base + (-bb + s * root) / (2 * aa) * direction for s in (1.0, -1.0)]
-    return np.asarray(min(points, key=lambda p: float(np.sum((p - begin) ** 2))))
+    square = a**2
+
+    def residuals(x: Array) -> Array:
+        gradient = 2.0 * x[:3] / square
+        return np.array(
+            [
+                normal @ x[:3] - level,
+                np.sum(x[:3] ** 2 / square) - 1.0,
+                gradient @ x[:3] + x[3],
+                gradient @ outside + x[3],
+            ]
+        )
+
+    x: Array = np.append(begin, -2.0 * np.sum(begin**2 / square))
+    e = residuals(x)
+    now = before = float(e @ e)
+    damping = 0.01
+    step: Array = np.zeros(4)
+    towards_center = unit(outside)
+    for _ in range(TANGENT_STEPS):
+        if now <= TANGENT_CLOSE:
+            break
+        jacobian = np.zeros((4, 4))
+        jacobian[:3] = np.stack([normal, 2 * x[:3] / square, 4 * x[:3] / square, 2 * outside / square], axis=1)
+        jacobian[3, 2:] = 1.0
+        cosine = float(unit(outside - x[:3]) @ towards_center)
+        brake = (1.0 - cosine**100 if cosine > 0.1 else 1.0) / 16.0
+        downhill, curvature = -jacobian @ e, jacobian @ jacobian.T
+        for _ in range(LINE_STEPS):
+            if not now >= before:
+                break
+            damped = curvature + damping * np.diag(np.diag(curvature))
+            step = np.asarray(brake * np.linalg.solve(damped, downhill), dtype=np.float64)
+            x = x + step
+            e = residuals(x)
+            before, now = now, float(e @ e)
+            damping *= 4.0
+        damping /= 8.0
+        length = 0.5
+        for _ in range(LINE_STEPS):
+            if not now <= before:
+                break
+            length *= 2.0
+            x = x + length * step
+            e = residuals(x)
+            before, now = now, float(e @ e)
+        x = x - length * step
+        e = residuals(x)
+        now = before = float(e @ e)
+    return x[:3]
 
 
 def _arc(first: Array, last: Array, a: Array, normal: Array, level: float, size: float, *, far: bool) -> Array:

@@ -16,7 +16,7 @@ LONG = 10000.0  # length of the cylinder: the torus has no ends [m]
 TOLERANCE = 1e-4  # OpenSim's for the nearest point (MINPACK's lmdif, first step 0.2)
 
 
-def wrap_torus(start: Array, end: Array, inner: float, outer: float, axis: int, sign: int) -> Wrapped:
+def wrap_torus(start: Array, end: Array, inner: float, outer: float, axis: int, sign: int, *, refine: bool) -> Wrapped:
     """The path of a line through a torus about Z.
 
     Args:
@@ -26,6 +26,7 @@ def wrap_torus(start: Array, end: Array, inner: float, outer: float, axis: int, 
         outer: Radius of the ring that the tube follows [m].
         axis: Axis of the active half of the ring.
         sign: Sign of the active half, 0 for all.
+        refine: Whether to move the tangent points until line and helix are tangent.
     """
     nearest = _nearest_on_ring(start, end, outer, axis, sign)
     if nearest is None:
@@ -34,7 +35,7 @@ def wrap_torus(start: Array, end: Array, inner: float, outer: float, axis: int, 
     y = np.array([0.0, 0.0, -1.0])
     rotation = np.stack([x, y, np.cross(x, y)])
     # The tube is a cylinder about the ring's tangent; its X axis points to the torus's centre.
-    found = wrap_cylinder(rotation @ (start - nearest), rotation @ (end - nearest), inner, LONG, 0, 0, refine=False)
+    found = wrap_cylinder(rotation @ (start - nearest), rotation @ (end - nearest), inner, LONG, 0, 1, refine=refine)
     if not found.wraps:
         return found
     return replace(

@@ -17,9 +17,10 @@ from motorque.files.scale_setup import MEASUREMENTS, PlacerPlan, ScaleSetup, rea
 from motorque.files.trc import read_trc
 from motorque.fitting.marker_placement import place_markers
 from motorque.fitting.scale import measure_scales
-from motorque.fitting.scale_measurements import automatic_measurements
+from motorque.fitting.scale_measurements import automatic_measurements, static_weights
 from motorque.journal import Journal
 from motorque.series import Markers
+from motorque.skeleton.skeleton import Skeleton
 from motorque.workflows.inverse_kinematics import coordinate_tasks
 
 MILLIMETRE = 1e-3
@@ -56,8 +57,10 @@ def scale_step(
     plan = read_scale_setup(setup) if setup is not None else ScaleSetup()
     generic = _with_marker_set(read_osim(model, journal=journal), plan, journal)
     trial = _static(static, plan, needed=setup is None or _needs_trial(plan), journal=journal)
-    scaled = _scaled(generic, trial, plan, setup is None, mass if mass is not None else plan.mass, journal)
-    placing = PlacerPlan() if setup is None else plan.placing
+    if setup is None and trial is not None:
+        plan = _automatic(generic.skeleton, trial, journal)
+    scaled = _scaled(generic, trial, plan, mass if mass is not None else plan.mass, journal)
+    placing = plan.placing
     if placing is not None and trial is not None:
         scaled = _placed(scaled, trial, placing, journal)
     write_edited(out, scaled.tree, model)
@@ -90,17 +93,20 @@ def _static(static: Path | None, plan: ScaleSetup, *, needed: bool, journal: Jou
     return read_trc(path, journal=journal)
 
 
+def _automatic(skeleton: Skeleton, trial: Markers, journal: Journal) -> ScaleSetup:
+    """What a biomechanist would write into a setup for these markers."""
+    scaling = automatic_measurements(skeleton, trial, journal=journal)
+    weights = static_weights(skeleton, trial, scaling, journal=journal)
+    return ScaleSetup(scaling=scaling, placing=PlacerPlan(marker_weights=weights))
+
+
 def _scaled(
-    generic: OsimModel, trial: Markers | None, plan: ScaleSetup, automatic: bool, mass: float | None, journal: Journal
+    generic: OsimModel, trial: Markers | None, plan: ScaleSetup, mass: float | None, journal: Journal
 ) -> OsimModel:
-    scaling = plan.scaling
-    if automatic:
-        assert trial is not None  # without a setup the trial is always needed and read
-        scaling = automatic_measurements(generic.skeleton, trial, journal=journal)
-    if scaling is None:
+    if plan.scaling is None:
         journal.info("the setup leaves scaling out: only markers are placed", "scale")
         return generic
-    scales = measure_scales(generic.skeleton, scaling, trial, journal=journal)
+    scales = measure_scales(generic.skeleton, plan.scaling, trial, journal=journal)
     if mass is None:
         journal.assume(
             "no mass is given: each body's mass grows with its volume; give --mass for the person's own", "scale"
