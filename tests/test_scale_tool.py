@@ -220,7 +220,8 @@ def test_measurements_are_chosen_like_the_experts(data: Path, tmp_path: Path) ->
     errors = dict(zip(again.model_markers.names, again.errors[0], strict=True))
     landmarks = [errors[m.name] for m in result.skeleton.markers if m.fixed]
     assert np.sqrt(np.mean(np.square(landmarks))) < 25e-3  # OpenSim's own advice for a generic model: RMS under 20 mm
-    assert max(errors[m.name] for m in result.skeleton.markers if not m.fixed) < 1e-3  # where they were measured
+    # Markers lay up to 280 mm off before; the pose moves a little now that the hip joint centres pull on it no more.
+    assert max(errors[m.name] for m in result.skeleton.markers if not m.fixed) < 5e-3
 
 
 def _segment(skeleton: Any, body: str) -> float:
