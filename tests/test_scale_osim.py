@@ -223,3 +223,35 @@ def test_an_unknown_wrap_surface_is_named(tmp_path: Path) -> None:
     source.write_bytes(everything().replace(b"WrapTorus", b"WrapDoughnut"))
     with pytest.raises(ModelError, match="WrapDoughnut"):
         scaled(source, {"a": np.full(3, 1.1)})
+
+
+def with_path(source: str, kind: str, inside: str) -> str:
+    """The model with the path of its muscle ``mu1`` replaced by another kind of path."""
+    muscle = source.index('<Millard2012EquilibriumMuscle name="mu1">')
+    start = source.index("<GeometryPath", muscle)
+    end = source.index("</GeometryPath>", start) + len("</GeometryPath>")
+    return f'{source[:start]}<{kind} name="path">{inside}</{kind}>{source[end:]}'
+
+
+def test_a_function_based_path_stays_as_in_opensim_and_is_said(opensim: Any, tmp_path: Path) -> None:
+    inside = (
+        "<coordinate_paths>/jointset/jb/q1</coordinate_paths><length_function><LinearFunction>"
+        "<coefficients>0.01 0.3</coefficients></LinearFunction></length_function>"
+    )
+    source = tmp_path / "functions.osim"
+    source.write_text(with_path(everything().decode(), "FunctionBasedPath", inside))
+    factors = random_factors(tuple("abcdefhk"), seed=3)
+    muscles = wheel_scaled(opensim, source, factors, preserve=False, mass=MASS).getMuscles()
+    journal = Journal()
+    model = scaled(source, factors, mass=MASS, journal=journal).model
+    for name in ("mu0", "mu1"):
+        length = float(model.find(f".//*[@name='{name}']").findtext("optimal_fiber_length"))  # type: ignore[union-attr]
+        assert length == pytest.approx(muscles.get(name).getOptimalFiberLength(), abs=LENGTHS)
+    assert any("path functions of mu1" in n.text for n in journal.notices)
+
+
+def test_a_path_that_cannot_be_measured_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "scholz.osim"
+    source.write_text(with_path(everything().decode(), "Scholz2015GeometryPath", ""))
+    with pytest.raises(ModelError, match="mu1.*Scholz2015GeometryPath"):
+        scaled(source, {"a": np.full(3, 1.1)})

@@ -17,7 +17,14 @@ from motorque.files.osim import FrameFinder, OsimModel, model_node, osim_from_tr
 from motorque.files.osim_edit import multiply, multiply_function, set_numbers
 from motorque.files.osim_functions import FUNCTION_TAGS
 from motorque.files.osim_mass import scale_masses
-from motorque.files.osim_paths import CONDITIONAL_TAGS, MOVING_TAGS, POINT_TAGS, read_paths
+from motorque.files.osim_paths import (
+    CONDITIONAL_TAGS,
+    MOVING_TAGS,
+    POINT_TAGS,
+    path_node,
+    read_paths,
+    scaled_lengths,
+)
 from motorque.files.osim_scale_extras import scale_extras
 from motorque.files.xml import Node, boolean, children, numbers, objects, text, where
 from motorque.journal import Journal
@@ -287,9 +294,36 @@ def _scale_path_point(node: Node, factors: Array) -> None:
         raise ModelError(f"{where(node)}: path points of type {node.tag} can't be scaled")
 
 
+def _check_paths(model: Node, journal: Journal) -> None:
+    """Name the forces whose lengths can't follow their path."""
+    rigid, functions = [], []
+    for owner in objects(model.find("ForceSet")):
+        name = (owner.get("name") or owner.tag).strip()
+        if owner.tag == "RigidTendonMuscle":
+            rigid.append(name)
+        elif scaled_lengths(owner) and path_node(owner) is None:
+            if owner.find(".//Scholz2015GeometryPath") is not None:
+                raise ModelError(
+                    f"{where(owner)}: its path is a Scholz2015GeometryPath, which motorque can't measure yet"
+                )
+            if owner.find(".//FunctionBasedPath") is not None:
+                functions.append(name)
+    if rigid:
+        journal.warn(
+            f"fibre and tendon lengths of {', '.join(rigid)} stay: OpenSim does not scale a RigidTendonMuscle", "scale"
+        )
+    if functions:
+        journal.warn(
+            f"the path functions of {', '.join(functions)} were fitted to the unscaled model and stay, and so do their "
+            "fibre and tendon lengths (as in OpenSim); fit the functions again",
+            "scale",
+        )
+
+
 def _scale_path_lengths(before: OsimModel, target: OsimModel, journal: Journal) -> None:
     """Fibre, tendon and ligament lengths by the ratio of path lengths in the default pose, after and before."""
     model = model_node(target.tree, target.path)
+    _check_paths(model, journal)
     old = read_paths(before)
     if not old:
         return
@@ -308,8 +342,3 @@ def _scale_path_lengths(before: OsimModel, target: OsimModel, journal: Journal) 
             for tag in owned.lengths:
                 value = float(numbers(owned.owner, tag, 1)[0]) * then / first
                 set_numbers(owned.owner, tag, value)
-    rigid = [n.get("name") or "" for n in objects(model.find("ForceSet")) if n.tag == "RigidTendonMuscle"]
-    if rigid:
-        journal.warn(
-            f"fibre and tendon lengths of {', '.join(rigid)} stay: OpenSim does not scale a RigidTendonMuscle", "scale"
-        )
