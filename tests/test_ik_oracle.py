@@ -95,7 +95,7 @@ def determined(skeleton: Skeleton, result: IKResult, weights: dict[str, float]) 
     body = skeleton.with_markers([skeleton.markers[i] for i in index], skeleton.marker_position[index])
     q = torch.as_tensor(result.motion.values[:: max(1, len(result.motion.times) // 8)])
     w = torch.tensor([weights.get(n, 1.0) for n in names], dtype=torch.float64).expand(len(q), -1)
-    _, gradient, matrix = MarkerSystem(body).normal_equations(q, torch.zeros(len(q), len(names), 3).double(), w)
+    _, gradient, matrix, _ = MarkerSystem(body).normal_equations(q, torch.zeros(len(q), len(names), 3).double(), w)
     _, matrix = body.fold_couplers(q, gradient, matrix)
     free = [i for i in body.free_coordinates if not body.coordinates[i].locked]
     inverse = torch.linalg.pinv(matrix[:, free][:, :, free], rtol=1e-12)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from motorque.errors import DataError
@@ -27,8 +28,9 @@ from motorque.mechanics.kinematics import marker_positions
 from motorque.series import Markers, Motion
 from motorque.skeleton.skeleton import Skeleton
 
-KEYFRAME_STEP = 0.08
-"""Time between the frames that are solved first [s]: an angle at 10 rad/s turns by 0.8 rad meanwhile."""
+KEYFRAME_STEPS = (0.64, 0.08)
+"""Times between the frames that are solved first, coarse then fine [s]; within the second an angle at 10 rad/s turns by
+0.8 rad."""
 
 REPAIR_DEPTH, REPAIR_ROUNDS = 8, 20
 """How far beyond a jump a neighbour's pose is tried, and how often."""
@@ -111,12 +113,7 @@ def inverse_kinematics(
     first = starting_poses(body, targets, w, q0) if start is None else body.couple(torch.as_tensor(start, dtype=torch.float64))
     every = torch.arange(len(first))
     if start is None and in_sequence:
-        # A few frames first, from far; their poses, interpolated, are near enough for all others to follow in a few rounds.
-        stride = max(1, round(KEYFRAME_STEP * markers.rate)) if len(first) > 1 else 1
-        keys = every[torch.unique(torch.cat([every[::stride], every[-1:]]))]
-        q, cost, _ = solver.solve_all(first[keys], keys, None)
-        q, _, _ = solver.repair_jumps(q, cost, keys, markers.times)
-        first = _interpolate(_unwrap(body, q), markers.times[keys.numpy()], markers.times)
+        first = solver.approach(first, markers.times)
     q, cost, converged = solver.solve_all(first, every, progress)
     if start is None and in_sequence:
         q, cost, settled = solver.repair_jumps(q, cost, every, markers.times)
@@ -182,6 +179,7 @@ class _Solver:
         self.stages = [PointConstraintPenalty(skeleton, s) for s in STAGES] if skeleton.point_constraints else [None]
         self.constraints = self.stages[-1]
         self.variables = [i for i in skeleton.free_coordinates if not skeleton.coordinates[i].locked]
+        self.has_tasks = bool((self.task_weight > 0).any())
         self.keep = torch.tensor(self.variables)
         bounds = [skeleton.coordinates[i].range if skeleton.coordinates[i].clamped else (-np.inf, np.inf) for i in self.variables]
         self.lower, self.upper = (torch.tensor(b, dtype=torch.float64) for b in zip(*bounds, strict=True))
@@ -193,22 +191,24 @@ class _Solver:
         q[:, self.variables] = x
         return self.skeleton.couple(q)
 
-    def equations(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Cost, gradient and Gauss-Newton matrix by the variables."""
+    def equations(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Cost, gradient, Gauss-Newton matrix and the rest of the Hessian by the variables."""
         q = self.expand(x)
-        cost, gradient, matrix = self.system.normal_equations(q, self.targets[which], self.weights[which])
-        offset = q - self.task_value[which]
-        cost = cost + 0.5 * (self.task_weight * offset.square()).sum(-1)
-        gradient = gradient + self.task_weight * offset
-        matrix = matrix + torch.diag(self.task_weight)
+        cost, gradient, matrix, curvature = self.system.normal_equations(q, self.targets[which], self.weights[which])
+        if self.has_tasks:
+            offset = q - self.task_value[which]
+            cost = cost + 0.5 * (self.task_weight * offset.square()).sum(-1)
+            gradient = gradient + self.task_weight * offset
+            matrix = matrix + torch.diag(self.task_weight)
         if self.constraints is not None:
             extra = self.constraints.normal_equations(q)
             cost, gradient, matrix = cost + extra[0], gradient + extra[1], matrix + extra[2]
         if self.skeleton.couplers:
-            gradient, matrix = self.skeleton.fold_couplers(q, gradient, matrix)
+            gradient, matrix, curvature = self.skeleton.fold_couplers(q, gradient, matrix, curvature)
         if len(self.variables) == self.skeleton.nq:
-            return cost, gradient, matrix
-        return cost, gradient[:, self.keep], matrix[:, self.keep[:, None], self.keep]
+            return cost, gradient, matrix, curvature
+        block = (slice(None), self.keep[:, None], self.keep)
+        return cost, gradient[:, self.keep], matrix[block], curvature[block]
 
     def solve(self, q: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Coordinates [K, nq], costs [K] and convergence [K] of some frames from given starts."""
@@ -218,6 +218,22 @@ class _Solver:
             solution = solve_bounded(lambda y, k: self.equations(y, which[k]), x, self.lower, self.upper)
             x = solution.x
         return self.expand(x), solution.cost, solution.converged
+
+    def approach(self, q: Tensor, times: NDArray[np.float64]) -> Tensor:
+        """Better starts for all frames [T, nq]: a few frames are solved from far, and their poses, interpolated, are near
+        enough for the next ones to follow in a few rounds.
+        """
+        rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 1.0
+        every = torch.arange(len(q))
+        for step in KEYFRAME_STEPS:
+            stride = max(1, round(step * rate))
+            if stride == 1 or len(q) < 4 * stride and step != KEYFRAME_STEPS[-1]:
+                continue
+            keys = every[torch.unique(torch.cat([every[::stride], every[-1:]]))]
+            found, cost, _ = self.solve_all(q[keys], keys, None)
+            found, _, _ = self.repair_jumps(found, cost, keys, times)
+            q = _interpolate(_unwrap(self.skeleton, found), times[keys.numpy()], times)
+        return q
 
     def solve_all(
         self, q: Tensor, which: Tensor, progress: Callable[[int, int], None] | None
@@ -274,10 +290,10 @@ class _Solver:
 
 
 def _interpolate(q: Tensor, times: NDArray[np.float64], wanted: NDArray[np.float64]) -> Tensor:
-    """Coordinates at other times, linearly; shape [T, nq]."""
+    """Coordinates at other times by cubics that do not overshoot; shape [T, nq]."""
     if len(times) == 1:
         return q.expand(len(wanted), -1).clone()
-    return torch.as_tensor(np.stack([np.interp(wanted, times, column) for column in q.numpy().T], axis=1))
+    return torch.as_tensor(np.ascontiguousarray(PchipInterpolator(times, q.numpy(), axis=0)(wanted)))
 
 
 def _unwrap(skeleton: Skeleton, q: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Many small bounded least-squares problems at once, one per frame, by Levenberg-Marquardt with an active set."""
+"""Many small bounded least-squares problems at once, one per frame, by damped Newton steps with an active set."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Equations = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+Equations = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]
 
-BATCH = 512
+BATCH = 256
 """Problems evaluated together: their matrices stay in the processor's cache."""
+
+NEAR = 0.05
+"""Newton's steps are taken once Gauss-Newton promises less than this part of the cost: further away the Hessian of the
+moment says little about the way."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +42,17 @@ def solve_bounded(
     upper: Tensor,
     *,
     largest_step: float = 0.5,
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-9,
     max_rounds: int = 150,
 ) -> Solution:
     """Minimize T independent costs within bounds.
 
-    Each round solves the damped normal equations of the variables that no bound holds, clips the step to the bounds,
-    and keeps it where the cost falls. Problems that have settled leave the batch.
+    Each round takes a damped step in the variables that no bound holds (Gauss-Newton's from far, Newton's when near,
+    and where the Hessian is positive), clips it to the bounds, and keeps it where the cost falls. Problems that have settled leave the batch.
 
     Args:
-        equations: ``(x [K, n], which [K]) -> cost [K], gradient [K, n], Gauss-Newton matrix [K, n, n]`` of the problems
-            ``which``.
+        equations: ``(x [K, n], which [K]) -> cost [K], gradient [K, n], Gauss-Newton matrix [K, n, n], rest of the Hessian
+            [K, n, n]`` of the problems ``which``.
         start: Starting points, shape [T, n]; clipped to the bounds.
         lower: Lower bounds, shape [n]; ``-inf`` for none.
         upper: Upper bounds, shape [n].
@@ -61,26 +65,28 @@ def solve_bounded(
     """
     x = start.clamp(lower, upper)
     active = torch.arange(len(x), device=x.device)
-    cost, gradient, matrix = _evaluate(equations, x, active)
-    damping = torch.full_like(cost, 1e-4)
+    cost, gradient, matrix, curvature = _evaluate(equations, x, active)
+    damping = torch.full_like(cost, 1e-3)
     growth = torch.full_like(cost, 4.0)
     converged = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     best = cost.clone()
+    near = torch.zeros(len(x), dtype=x.dtype, device=x.device)
     rounds = 0
     while len(active) and rounds < max_rounds:
         rounds += 1
         here = x[active]
-        step, promise = _steps(here, gradient, matrix, damping[active], lower, upper)
+        step, promise = _steps(here, gradient, matrix, near[active, None, None] * curvature, damping[active], lower, upper)
         settled = promise <= tolerance * cost
-        shrink = (largest_step / step.abs().amax(-1).clamp(min=1e-300)).clamp(max=1.0)
-        trial = (here + shrink[:, None] * step).clamp(lower, upper)
-        new_cost, new_gradient, new_matrix = _evaluate(equations, trial, active)
+        trial = (here + step.clamp(-largest_step, largest_step)).clamp(lower, upper)
+        new_cost, new_gradient, new_matrix, new_curvature = _evaluate(equations, trial, active)
         better = new_cost <= cost
         x[active] = torch.where(better[:, None], trial, here)
         cost = torch.where(better, new_cost, cost)
         gradient = torch.where(better[:, None], new_gradient, gradient)
         matrix = torch.where(better[:, None, None], new_matrix, matrix)
+        curvature = torch.where(better[:, None, None], new_curvature, curvature)
         best[active] = cost
+        near[active] = (promise <= NEAR * cost).to(x.dtype)
         less = (damping[active] / 10).clamp(min=1e-10)
         damping[active] = torch.where(better, less, damping[active] * growth[active])
         growth[active] = torch.where(better, torch.full_like(cost, 4.0), growth[active] * 2)
@@ -88,26 +94,34 @@ def solve_bounded(
         settled |= ~better & (damping[active] > 1e8)
         converged[active[settled]] = True
         keep = ~settled
-        active, cost, gradient, matrix = active[keep], cost[keep], gradient[keep], matrix[keep]
+        active, cost, gradient, matrix, curvature = active[keep], cost[keep], gradient[keep], matrix[keep], curvature[keep]
     return Solution(x, best, converged, rounds)
 
 
-def _evaluate(equations: Equations, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _evaluate(equations: Equations, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     parts = [equations(a, b) for a, b in zip(x.split(BATCH), which.split(BATCH), strict=True)]
-    cost, gradient, matrix = (torch.cat(p) for p in zip(*parts, strict=True))
-    return cost, gradient, matrix
+    if len(parts) == 1:
+        return parts[0]
+    cost, gradient, matrix, curvature = (torch.cat(p) for p in zip(*parts, strict=True))
+    return cost, gradient, matrix, curvature
 
 
-def _steps(x: Tensor, gradient: Tensor, matrix: Tensor, damping: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-    """Damped Gauss-Newton steps [K, n] that leave variables at bounds alone, and the decrease that they promise [K]."""
+def _steps(
+    x: Tensor, gradient: Tensor, matrix: Tensor, curvature: Tensor, damping: Tensor, lower: Tensor, upper: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Damped Newton steps [K, n] that leave variables at bounds alone, and the decrease that they promise [K]."""
     diagonal = matrix.diagonal(dim1=-1, dim2=-2)
     largest = diagonal.amax(-1, keepdim=True).clamp(min=1e-300)
     held = ((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0))
     free = (~held).to(x.dtype)
     # The floor keeps variables that no datum determines where they are, and the factorization regular.
     scale = torch.where(held, largest, damping[:, None] * (diagonal + 1e-4 * largest) + 1e-11 * largest)
-    system = matrix * free[:, :, None] * free[:, None, :] + torch.diag_embed(scale)
-    factor, info = torch.linalg.cholesky_ex(system)
+    mask = free[:, :, None] * free[:, None, :]
+    factor, info = torch.linalg.cholesky_ex((matrix + curvature) * mask + torch.diag_embed(scale))
+    bent = torch.nonzero(info)[:, 0]
+    if len(bent):
+        again, failed = torch.linalg.cholesky_ex(matrix[bent] * mask[bent] + torch.diag_embed(scale[bent]))
+        factor, info = factor.index_copy(0, bent, again), info.index_copy(0, bent, failed)
     slope = gradient * free
     step = -torch.cholesky_solve(slope[..., None], factor)[..., 0]
     usable = (info == 0)[:, None] & torch.isfinite(step).all(-1, keepdim=True)

@@ -18,10 +18,13 @@ class BodyPoses:
     Args:
         rotation: Maps body to ground, shape [..., B, 3, 3].
         position: Origins in ground [m], shape [..., B, 3].
+        carried_axes: Rotation axes of each joint in its frame F, each turned by the rotations before it, shape
+            [..., B, 3 (axis), 3].
     """
 
     rotation: Tensor
     position: Tensor
+    carried_axes: Tensor
 
     def point(self, body: int, offset: Tensor) -> Tensor:
         """A body-fixed point in ground [m]; ``offset`` in the body [m], shape [3] → [..., 3]."""
@@ -96,18 +99,16 @@ def axis_rotation(axis: Tensor, angle: Tensor) -> Tensor:
     Returns:
         Shape [..., 3, 3].
     """
-    s, c = torch.sin(angle), torch.cos(angle)
+    along = axis[..., :, None] * axis[..., None, :]
     x, y, z = axis.unbind(-1)
-    t = 1 - c
-    rows = (
-        c + t * x * x, t * x * y - s * z, t * x * z + s * y,
-        t * x * y + s * z, c + t * y * y, t * y * z - s * x,
-        t * x * z - s * y, t * y * z + s * x, c + t * z * z,
-    )  # fmt: skip
-    return torch.stack(torch.broadcast_tensors(*rows), dim=-1).unflatten(-1, (3, 3))
+    o = torch.zeros_like(x)
+    cross = torch.stack((o, -z, y, z, o, -x, -y, x, o), dim=-1).unflatten(-1, (3, 3))
+    eye = torch.eye(3, dtype=axis.dtype, device=axis.device)
+    c, s = torch.cos(angle)[..., None, None], torch.sin(angle)[..., None, None]
+    return torch.addcmul(torch.addcmul(along, c, eye - along), s, cross)
 
 
-def joint_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tensor]:
+def joint_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Pose of every joint's child frame M in its parent frame F.
 
     Args:
@@ -115,44 +116,57 @@ def joint_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tens
         elements: Displacements, shape [..., B, 6].
 
     Returns:
-        Rotation, shape [..., B, 3, 3], and position [m], shape [..., B, 3].
+        Rotation, shape [..., B, 3, 3], position [m], shape [..., B, 3], and the three rotation axes in F, each turned by
+        the rotations before it, shape [..., B, 3 (axis), 3].
     """
-    r = axis_rotation(skeleton.rotation_axes, elements[..., :3])
-    rotation = r[..., 0, :, :] @ r[..., 1, :, :] @ r[..., 2, :, :]
+    axes = skeleton.rotation_axes
+    r = axis_rotation(axes, elements[..., :3])
+    two = r[..., 0, :, :] @ r[..., 1, :, :]
+    second = (r[..., 0, :, :] @ axes[:, 1, :, None])[..., 0]
+    third = (two @ axes[:, 2, :, None])[..., 0]
+    carried = torch.stack([axes[:, 0].expand_as(second), second, third], dim=-2)
     position = (elements[..., 3:, None] * skeleton.translation_axes).sum(-2)
-    return rotation, position
+    return two @ r[..., 2, :, :], position, carried
 
 
-def body_transforms(skeleton: Skeleton, q: Tensor) -> tuple[Tensor, Tensor]:
-    """Pose of every body in its tree parent: rotation [..., B, 3, 3] and position [m], shape [..., B, 3]."""
-    rotation, position = joint_transforms(skeleton, joint_elements(skeleton, q))
+def body_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Pose of every body in its tree parent, rotation [..., B, 3, 3] and position [m], shape [..., B, 3], and the joints'
+    carried rotation axes as of :func:`joint_transforms`.
+
+    Args:
+        skeleton: The skeleton.
+        elements: Joint displacements (:func:`joint_elements`), shape [..., B, 6].
+    """
+    rotation, position, carried = joint_transforms(skeleton, elements)
     rf, pf = skeleton.parent_rotation, skeleton.parent_position
     rm, pm = skeleton.child_rotation, skeleton.child_position
     # Pose of the file's child in the file's parent: X_F · X_FM · X_M^-1.
     across = rf @ rotation @ rm.transpose(-1, -2)
     shift = pf + (rf @ position[..., None])[..., 0] - (across @ pm[..., None])[..., 0]
-    flipped = torch.tensor([j.reversed for j in skeleton.joints], device=q.device)
-    if flipped.any():
+    if any(j.reversed for j in skeleton.joints):
+        flipped = torch.tensor([j.reversed for j in skeleton.joints], device=elements.device)
         inverse = across.transpose(-1, -2)
         back = -(inverse @ shift[..., None])[..., 0]
         across = torch.where(flipped[:, None, None], inverse, across)
         shift = torch.where(flipped[:, None], back, shift)
-    return across, shift
+    return across, shift, carried
 
 
-def forward_kinematics(skeleton: Skeleton, q: Tensor) -> BodyPoses:
+def forward_kinematics(skeleton: Skeleton, q: Tensor, elements: Tensor | None = None) -> BodyPoses:
     """Poses of all bodies in ground.
 
     Args:
         skeleton: The skeleton.
         q: Coordinates [rad or m], shape [..., nq]; coupled ones are taken as they are (see ``Skeleton.couple``).
+        elements: Joint displacements at ``q`` if they are known already, shape [..., B, 6].
 
     Raises:
         DataError: ``q`` has not one entry per coordinate.
     """
     if q.shape[-1] != skeleton.nq:
         raise DataError(f"{skeleton.name}: {skeleton.nq} coordinates are needed, got {q.shape[-1]}")
-    local_rotation, local_position = body_transforms(skeleton, q)
+    elements = joint_elements(skeleton, q) if elements is None else elements
+    local_rotation, local_position, carried = body_transforms(skeleton, elements)
     rotations: list[Tensor] = []
     positions: list[Tensor] = []
     for body, parent in enumerate(skeleton.parents):
@@ -162,7 +176,7 @@ def forward_kinematics(skeleton: Skeleton, q: Tensor) -> BodyPoses:
             r = rotations[parent] @ r
         rotations.append(r)
         positions.append(p)
-    return BodyPoses(torch.stack(rotations, dim=-3), torch.stack(positions, dim=-2))
+    return BodyPoses(torch.stack(rotations, dim=-3), torch.stack(positions, dim=-2), carried)
 
 
 def marker_positions(skeleton: Skeleton, q: Tensor, poses: BodyPoses | None = None) -> Tensor:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from motorque.mechanics.kinematics import joint_elements
-from motorque.mechanics.twists import carried_rotation_axes
+from motorque.mechanics.kinematics import joint_elements, joint_transforms
 from motorque.skeleton.skeleton import Skeleton
 
 
@@ -22,7 +21,7 @@ def has_balls(skeleton: Skeleton) -> bool:
 def speed_matrix(skeleton: Skeleton, q: Tensor) -> Tensor:
     """E(q) with speeds v = E q̇; shape [..., nv, nq]. Singular where a ball joint's second angle is ±90°."""
     matrix = torch.eye(skeleton.nq, dtype=q.dtype, device=q.device).expand(*q.shape[:-1], -1, -1).clone()
-    axes = carried_rotation_axes(skeleton, joint_elements(skeleton, q))
+    _, _, axes = joint_transforms(skeleton, joint_elements(skeleton, q))
     for body, joint in enumerate(skeleton.joints):
         if joint.ball:
             block = axes[..., body, :, :].transpose(-1, -2)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from motorque.mechanics.kinematics import BodyPoses, _arguments, axis_rotation, joint_elements
+from motorque.mechanics.kinematics import BodyPoses, _arguments, joint_elements
 from motorque.skeleton.functions import is_constant
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
@@ -40,7 +40,7 @@ def joint_axes(skeleton: Skeleton, q: Tensor, poses: BodyPoses, elements: Tensor
         elements: Joint displacements at ``q`` if they are known already, shape [..., B, 6].
     """
     elements = joint_elements(skeleton, q) if elements is None else elements
-    carried = carried_rotation_axes(skeleton, elements)
+    carried = poses.carried_axes
     index = torch.tensor(_carriers(skeleton), device=q.device)
     grounded = (index == GROUND)[:, None]
     eye = torch.eye(3, dtype=q.dtype, device=q.device)
@@ -55,15 +55,6 @@ def joint_axes(skeleton: Skeleton, q: Tensor, poses: BodyPoses, elements: Tensor
         skeleton.translation_axes @ frame.transpose(-1, -2),
         origin,
     )
-
-
-def carried_rotation_axes(skeleton: Skeleton, elements: Tensor) -> Tensor:
-    """The three rotation axes of every joint in its frame F, each turned by the rotations before it; [..., B, 3, 3]."""
-    axes = skeleton.rotation_axes
-    first = axis_rotation(axes[:, 0], elements[..., 0])
-    second = _apply(first, axes[:, 1])
-    third = _apply(first, _apply(axis_rotation(axes[:, 1], elements[..., 1]), axes[:, 2]))
-    return torch.stack([axes[:, 0].expand_as(second), second, third], dim=-2)
 
 
 def _apply(rotation: Tensor, vector: Tensor) -> Tensor:

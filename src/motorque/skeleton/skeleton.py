@@ -253,18 +253,19 @@ class Skeleton:
             jacobian[..., coupler.dependent, :] = coupler.scale * f1 * jacobian[..., coupler.independent, :]
         return jacobian[..., list(self.free_coordinates)]
 
-    def fold_couplers(self, q: Tensor, gradient: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradient [..., nq] and symmetric matrix [..., nq, nq] with the coupled coordinates' rows and columns added to
-        those of the coordinates that they follow; the coupled ones' own entries are left over and mean nothing.
+    def fold_couplers(self, q: Tensor, gradient: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:
+        """A gradient [..., nq] and symmetric matrices [..., nq, nq] with the coupled coordinates' rows and columns added to
+        those of the coordinates that they follow (in place); the coupled ones' own entries are left over and mean nothing.
         """
         for coupler in reversed(self._couplers_in_order):
             d, i = coupler.dependent, coupler.independent
             _, slope, _ = self._coupler_table(coupler)(q[..., i : i + 1])
             slope = coupler.scale * slope
             gradient[..., i] += slope[..., 0] * gradient[..., d]
-            matrix[..., i, :] += slope * matrix[..., d, :]
-            matrix[..., :, i] += slope * matrix[..., :, d]
-        return gradient, matrix
+            for matrix in matrices:
+                matrix[..., i, :] += slope * matrix[..., d, :]
+                matrix[..., :, i] += slope * matrix[..., :, d]
+        return gradient, *matrices
 
     @cached_property
     def free_coordinates(self) -> tuple[int, ...]:
@@ -305,6 +306,29 @@ class Skeleton:
     def with_markers(self, markers: Sequence[Marker], position: Tensor) -> Skeleton:
         """The same skeleton with other markers; ``position`` [m], shape [M, 3]."""
         return dataclasses.replace(self, markers=tuple(markers), marker_position=position)
+
+    def bearing_markers(self) -> Skeleton:
+        """The same skeleton without the bodies beyond which no marker sits: fewer to move, markers at the same places.
+
+        All coordinates stay, also those that move nothing any more; point constraints and contact spheres go.
+        """
+        needed = {body for marker in self.markers for body in self.ancestors(marker.body)}
+        kept = [body for body in range(len(self.body_names)) if body in needed]
+        if not kept:
+            return self
+        place = {GROUND: GROUND, **{body: i for i, body in enumerate(kept)}}
+        tensors = ("mass", "mass_center", "inertia", "parent_rotation", "parent_position", "child_rotation", "child_position",
+                   "rotation_axes", "translation_axes", "translation_scale")  # fmt: skip
+        return dataclasses.replace(
+            self,
+            body_names=tuple(self.body_names[b] for b in kept),
+            parents=tuple(place[self.parents[b]] for b in kept),
+            joints=tuple(self.joints[b] for b in kept),
+            markers=tuple(dataclasses.replace(m, body=place[m.body]) for m in self.markers),
+            point_constraints=(),
+            contact_spheres=(),
+            **{name: getattr(self, name)[kept] for name in tensors},
+        )
 
     def total_mass(self) -> float:
         """Mass of all bodies [kg]."""
