@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from motorque.errors import DataError, FileFormatError
 from motorque.files.axes import SURE, guess_up_axis, rotate_to_ground, up_axis
 from motorque.files.c3d_plates import read_plates
+from motorque.files.c3d_structure import check_structure
 from motorque.files.plates import PlateRecord
 from motorque.journal import Journal
 from motorque.series import Markers
@@ -103,7 +104,7 @@ def read_c3d(path: str | Path, *, journal: Journal, up: str | None = None, units
         DataError: ``up`` or ``units`` is unknown.
     """
     path = Path(path)
-    _check_size(path)
+    check_structure(path)
     try:
         content = ezc3d.c3d(str(path))
         parameters: Mapping[str, Any] = content["parameters"]
@@ -145,36 +146,6 @@ def read_c3d(path: str | Path, *, journal: Journal, up: str | None = None, units
         _plausible(subject, "height", 0.5, 2.5, 1e-3),
         subject,
     )
-
-
-def _check_size(path: Path) -> None:
-    """Whether the file can hold what its header promises (ezc3d returns fewer frames instead of complaining).
-
-    Header words after the C3D user guide: 2 points, 3 analog values a frame, 4 and 5 first and last frame, 7-8 scale
-    (negative: floating point), 9 block where the data begin.
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(512)
-            size = file.seek(0, 2)
-            if size == 0:
-                raise FileFormatError(f"{path}: the file is empty")
-            if len(header) < 512 or header[1] != 0x50:
-                raise FileFormatError(f"{path}: no C3D file (its second byte must be 50 hex); give a .c3d file")
-            file.seek(512 * max(header[0] - 1, 0) + 3)
-            processor = file.read(1)
-    except OSError as error:
-        raise FileFormatError(f"{path}: can't be read ({error.strerror or error})") from None
-    big = processor == b"\x56"  # 84 Intel, 85 DEC, 86 MIPS
-    points, analogs, first, last, _, _, _, start = np.frombuffer(header, ">u2" if big else "<u2")[1:9].astype(int)
-    sign = header[12] if big else header[13] if processor == b"\x55" else header[15]
-    frames = max(last - first + 1, 0)
-    needed = 512 * max(start - 1, 0) + frames * (4 * points + analogs) * (4 if sign & 0x80 else 2)
-    if size < needed:
-        raise FileFormatError(
-            f"{path}: has {size} bytes where its header promises at least {needed} ({frames} frames of {points} "
-            "points); it is cut off: copy it again"
-        )
 
 
 def texts(parameters: Mapping[str, Any], group: str, name: str, count: int) -> list[str]:
