@@ -107,7 +107,8 @@ def test_every_kind_of_component(coupler: bool, opensim: Any, tmp_path: Path) ->
     source = tmp_path / "everything.osim"
     source.write_bytes(everything(coupler=coupler))
     factors = random_factors(tuple("abcdefhk"), seed=3, uniform=coupler)
-    wheel_scaled(opensim, source, factors, preserve=False, mass=MASS).printToXML("theirs.osim")
+    wheel = wheel_scaled(opensim, source, factors, preserve=False, mass=MASS)
+    wheel.printToXML("theirs.osim")
     result = scaled(source, factors, mass=MASS, beyond_opensim=False)
     write_edited(tmp_path / "ours.osim", result.tree, source)
     reopened = opensim.Model("ours.osim")
@@ -241,7 +242,8 @@ def test_a_function_based_path_stays_as_in_opensim_and_is_said(opensim: Any, tmp
     source = tmp_path / "functions.osim"
     source.write_text(with_path(everything().decode(), "FunctionBasedPath", inside))
     factors = random_factors(tuple("abcdefhk"), seed=3)
-    muscles = wheel_scaled(opensim, source, factors, preserve=False, mass=MASS).getMuscles()
+    wheel = wheel_scaled(opensim, source, factors, preserve=False, mass=MASS)
+    muscles = wheel.getMuscles()
     journal = Journal()
     model = scaled(source, factors, mass=MASS, journal=journal).model
     for name in ("mu0", "mu1"):
