@@ -35,8 +35,8 @@ def distance_spread(positions: Array, rate: float) -> tuple[Array, Array]:
         rate: Frames per second [Hz].
 
     Returns:
-        Larger of the median changes within the two lags, and median of the distances [m], each of shape [M, M]; infinite
-        where two markers are seen together too rarely to tell, and on the diagonal.
+        Larger of the median changes within the two lags, and median of the distances [m], each of shape [M, M];
+        infinite where two markers are seen together too rarely to tell, and on the diagonal.
     """
     count, frames = positions.shape[1], len(positions)
     longest = max(frames // 5, 1)
@@ -61,8 +61,8 @@ def predict(positions: Array, wanted: Sequence[int], spread: Array, middle: Arra
 
     The neighbours of a marker are those whose distance to it varies least (near ones are preferred). Their arrangement
     in the most typical frame is fitted to every frame as a rigid body (Kabsch 1976), in three passes that take weight
-    from neighbours that do not fit. The steadier a neighbour's distance, the more it counts from the start: a toe marker
-    follows its own foot although three markers of the shank agree with each other.
+    from neighbours that do not fit. The steadier a neighbour's distance, the more it counts from the start: a toe
+    marker follows its own foot although three markers of the shank agree with each other.
 
     Args:
         positions: Shape [T, M, 3], NaN where unseen.

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
-from scipy.ndimage import median_filter
 
+from motorque.fitting.marker_breaks import bad_samples, breaks_in, crossing_at, first_exchanged
 from motorque.fitting.marker_neighbours import distance_spread, predict
 from motorque.journal import Journal
 from motorque.series import Markers
@@ -24,14 +24,6 @@ _FROZEN_TIME = 0.1
 _FROZEN_SAMPLES = 4
 _FROZEN_NEIGHBOURS = 0.005
 """Neighbours that move less than this say nothing about a marker that stands still [m]."""
-_STEP = 0.04
-"""Smallest step off the trend that counts [m]."""
-_ACCELERATION = 60.0
-"""What a body's markers reach between two samples [m/s^2]: heel strike and landing, at 30 Hz and more."""
-_PAUSE = 0.03
-"""A gap of more than this parts what is before it from what is after it [s]."""
-_CUT = 0.15
-"""Across longer gaps nothing is said about a step [s]."""
 _SEPARATORS = r"[.,_\-\s:]"
 # In this order: the first pattern that leads to another name of the recording decides.
 _SIDE_PATTERNS = tuple(
@@ -130,10 +122,10 @@ def find_problems(markers: Markers) -> list[MarkerProblem]:
     """What is wrong with the markers of a recording, judged by continuity and by the distances between markers.
 
     A frozen marker repeats its position exactly for over 0.1 s while its neighbours move. A jump is a step that no body
-    makes: away from the trend of the frames around it by over 4 cm, or by more than an acceleration of 60 m/s² allows.
+    makes: away from the trend of the frames around it by over 4 cm and by more than an acceleration of 60 m/s² allows.
     A step tells where something changed, not which side of it is wrong; the side that fits worse to the markers around
-    it is. Two markers that step onto each other's path at the same time are swapped. Steps of under 4 cm, a marker that
-    is misplaced throughout, and labels that are swapped throughout can't be seen in the markers alone.
+    it is. Two markers that step onto each other's path are swapped. Steps of under 4 cm, a marker that is misplaced
+    throughout, and labels that are swapped throughout can't be seen in the markers alone.
 
     Args:
         markers: A recording, in metres, of any up axis.
@@ -148,7 +140,7 @@ def find_problems(markers: Markers) -> list[MarkerProblem]:
     frozen = _frozen(markers, positions, spread)
     for problem in frozen:
         positions[problem.first : problem.last + 1, markers.names.index(problem.marker)] = np.nan
-    swaps = _swaps(markers, positions, spread, middle)
+    swaps = _swaps(markers, positions)
     _exchange(positions, markers.names, swaps)
     jumps = _jumps(markers, positions, spread, middle)
     order = {name: index for index, name in enumerate(markers.names)}
@@ -284,86 +276,34 @@ def _frozen(markers: Markers, positions: Array, spread: Array) -> list[MarkerPro
     return result
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """Where one marker's path is broken: frames ``before`` and ``after``, ``size`` of the step beyond the trend [m]."""
+def _swaps(markers: Markers, positions: Array) -> list[MarkerProblem]:
+    """Pairs of markers that step onto each other's path, and the stretches in which they carry the wrong label.
 
-    before: NDArray[np.int_]
-    after: NDArray[np.int_]
-    size: Array
-
-
-def _steps(markers: Markers, path: Array) -> _Steps:
-    """The breaks in one marker's path [T, 3]."""
-    known = np.flatnonzero(np.isfinite(path[:, 0]))
-    if len(known) < 5:
-        return _Steps(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
-    time = np.diff(markers.times[known])
-    velocity = np.diff(path[known], axis=0) / time[:, None]
-    width = min(9, len(velocity) - (len(velocity) + 1) % 2)
-    trend = median_filter(velocity, size=(width, 1), mode="nearest")
-    size = np.linalg.norm(velocity - trend, axis=1) * time
-    noise = 1.4826 * float(np.median(size))
-    limit = np.maximum(_STEP, _ACCELERATION * time**2) + 8.0 * noise
-    broken = (size > limit) & (time < _CUT)
-    return _Steps(known[:-1][broken], known[1:][broken], size[broken])
-
-
-def _swaps(markers: Markers, positions: Array, spread: Array, middle: Array) -> list[MarkerProblem]:
-    """Pairs of markers that step onto each other's path, and the stretches in which they carry the wrong label."""
-    steps = [_steps(markers, positions[:, column]) for column in range(len(markers.names))]
-    toggles: dict[tuple[int, int], list[int]] = {}
-    stepping = [c for c, s in enumerate(steps) if len(s.after)]
-    for index, one in enumerate(stepping):
-        for two in stepping[index + 1 :]:
-            for before, after in zip(steps[one].before, steps[one].after, strict=True):
-                near = np.flatnonzero((steps[two].before <= after - 1) & (steps[two].after >= before + 1))
-                for k in near:
-                    frames = (before, after), (steps[two].before[k], steps[two].after[k])
-                    if _crosses(markers, positions, (one, two), frames):
-                        toggles.setdefault((one, two), []).append(int(min(after, steps[two].after[k])))
+    Which of the alternating stretches are the wrong ones the markers can't tell; the shorter share is taken for wrong.
+    """
+    seen = np.isfinite(positions[..., 0])
+    frames = np.arange(len(positions))[:, None]
+    last_seen = np.maximum.accumulate(np.where(seen, frames, -1), axis=0)
+    next_seen = np.minimum.accumulate(np.where(seen, frames, len(positions))[::-1], axis=0)[::-1]
+    toggles: dict[tuple[int, int], set[int]] = {}
+    for one in range(len(markers.names)):
+        steps = breaks_in(markers, positions[:, one])
+        for before, after, speed in zip(steps.before, steps.after, steps.speed, strict=True):
+            step = (before, after)
+            for two in crossing_at(markers.times, positions, one, step, speed, last_seen[before], next_seen[after]):
+                pair = (min(one, two), max(one, two))
+                toggles.setdefault(pair, set()).add(first_exchanged(positions, one, two, before, after))
     result = []
-    for (one, two), frames_of_change in toggles.items():
-        edges = [0, *sorted(set(frames_of_change)), len(positions)]
-        result += _swapped_stretches(markers, positions, (one, two), edges, spread, middle)
-    return result
-
-
-def _crosses(
-    markers: Markers, positions: Array, pair: tuple[int, int], frames: tuple[tuple[int, int], tuple[int, int]]
-) -> bool:
-    """Whether two markers that step at the same time go on where the other one was."""
-    (a, b), (c, d) = frames
-    one, two = positions[:, pair[0]], positions[:, pair[1]]
-    kept = np.linalg.norm(one[b] - one[a]) + np.linalg.norm(two[d] - two[c])
-    exchanged = np.linalg.norm(one[b] - two[c]) + np.linalg.norm(two[d] - one[a])
-    return bool(exchanged < 0.4 * kept)
-
-
-def _swapped_stretches(
-    markers: Markers, positions: Array, pair: tuple[int, int], edges: list[int], spread: Array, middle: Array
-) -> list[MarkerProblem]:
-    """Of the alternating stretches between the changes those whose labels, exchanged, fit the other markers better."""
-    without = spread.copy()
-    without[np.ix_(pair, pair)] = np.inf
-    expected = predict(positions, pair, without, middle)
-    actual = positions[:, pair]
-    as_is = np.linalg.norm(actual - expected, axis=-1).sum(axis=1)
-    exchanged = np.linalg.norm(actual[:, ::-1] - expected, axis=-1).sum(axis=1)
-    odd = np.zeros(len(positions), dtype=bool)
-    for first, last in zip(edges[1::2], edges[2::2], strict=False):
-        odd[first:last] = True
-    gain = np.nan_to_num(as_is - exchanged)  # positive where exchanging helps
-    # If neighbours can't tell, the shorter share is the wrong one.
-    evidence = float(gain[odd].sum() - gain[~odd].sum())
-    if abs(evidence) < 1e-3:
-        evidence = float((~odd).sum() - odd.sum())
-    result = []
-    for first, last in _runs(odd if evidence > 0 else ~odd):
-        for marker, other in (pair, pair[::-1]):
-            samples = int(np.isfinite(positions[first : last + 1, marker, 0]).sum())
-            name = markers.names[other]
-            result.append(_problem("swapped", markers, marker, int(first), int(last), samples, other=name))
+    for pair, changes in toggles.items():
+        odd = np.zeros(len(positions), dtype=bool)
+        edges = [*sorted(changes), len(positions)]
+        for first, last in zip(edges[::2], edges[1::2], strict=False):
+            odd[first:last] = True
+        for first, last in _runs(odd if odd.sum() <= len(odd) / 2 else ~odd):
+            for marker, other in (pair, pair[::-1]):
+                samples = int(seen[first : last + 1, marker].sum())
+                name = markers.names[other]
+                result.append(_problem("swapped", markers, marker, int(first), int(last), samples, other=name))
     return result
 
 
@@ -382,7 +322,7 @@ def _exchange(positions: Array, names: Sequence[str], problems: Sequence[MarkerP
 
 def _jumps(markers: Markers, positions: Array, spread: Array, middle: Array) -> list[MarkerProblem]:
     """Stretches between breaks in a marker's path that do not fit to the markers around it."""
-    steps = [_steps(markers, positions[:, column]) for column in range(len(markers.names))]
+    steps = [breaks_in(markers, positions[:, column]) for column in range(len(markers.names))]
     stepping = [c for c, s in enumerate(steps) if len(s.after)]
     if not stepping:
         return []
@@ -390,49 +330,12 @@ def _jumps(markers: Markers, positions: Array, spread: Array, middle: Array) -> 
     result = []
     for index, column in enumerate(stepping):
         off = np.linalg.norm(positions[:, column] - expected[:, index], axis=-1)
-        bad = _bad_samples(markers.times, np.isfinite(positions[:, column, 0]), off, steps[column])
+        bad = bad_samples(markers.times, np.isfinite(positions[:, column, 0]), off, steps[column])
         for first, last in _runs_across_gaps(bad, np.isfinite(positions[:, column, 0])):
             samples = int(bad[first : last + 1].sum())
             here = steps[column].size[(steps[column].after >= first) & (steps[column].before <= last)]
             size = float(here.max()) if len(here) else 0.0
             result.append(_problem("jumping", markers, column, int(first), int(last), samples, size=size))
-    return result
-
-
-def _bad_samples(times: Array, seen: NDArray[np.bool_], off: Array, steps: _Steps) -> NDArray[np.bool_]:
-    """Samples next to a break that lie farther from where they should be than the rest, shape [T].
-
-    From each break outward, as far as the misfit lasts. A true jump ends as suddenly as it began, or in a gap; what
-    fades away is a joint that bends, not a jump.
-    """
-    known = np.flatnonzero(seen)
-    result = np.zeros(len(seen), dtype=bool)
-    told = np.isfinite(off[known])
-    breaks = np.searchsorted(known, steps.before)  # the last sample before each break
-    if not told.any():
-        # No neighbours to ask: the short stretches between breaks are the odd ones.
-        stretch = np.searchsorted(breaks, np.arange(len(known)), side="left")
-        result[known] = np.bincount(stretch)[stretch] < 0.2 * len(known)
-        return result
-    misfit = np.interp(known, known[told], off[known][told])
-    usual = float(np.median(misfit))
-    apart = np.concatenate([[True], np.diff(times[known]) > _PAUSE, [True]])  # apart[i]: sample i begins after a pause
-    apart[breaks + 1] = True
-    broken = np.zeros(len(known) + 1, dtype=bool)
-    broken[breaks + 1] = True
-    for before, size in zip(breaks, steps.size, strict=True):
-        limit = max(0.03, 0.35 * float(size))
-        for begin, other, way in ((int(before), int(before) + 1, -1), (int(before) + 1, int(before), 1)):
-            high = misfit - min(usual, misfit[other]) > limit
-            end, last = begin, None
-            while 0 <= end < len(known) and high[end]:
-                edge = end + (way > 0)  # where the stretch would end with this sample
-                last = end if apart[edge] else last
-                if broken[edge]:
-                    break
-                end += way
-            if last is not None:
-                result[known[min(begin, last) : max(begin, last) + 1]] = True
     return result
 
 
