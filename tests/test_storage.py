@@ -153,6 +153,26 @@ def test_wrong_files_are_named_with_line_and_column(tmp_path: Path, text: str, m
     assert "\n" not in str(caught.value)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_damage_leads_to_anything_but_one_line(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    content = bytearray(PLAIN.encode())
+    pieces = st.binary(max_size=6) | st.text("0123456789.eE-+nainf=\t\r\n ", max_size=8).map(str.encode)
+    for _ in range(data.draw(st.integers(1, 3))):
+        begin = data.draw(st.integers(0, len(content)))
+        content[begin : data.draw(st.integers(begin, min(begin + 20, len(content))))] = data.draw(pieces)
+    path = tmp_path_factory.getbasetemp() / "damaged.sto"
+    path.write_bytes(bytes(content))
+    try:
+        found = read_storage(path)
+    except FileFormatError as error:
+        assert "\n" not in str(error)
+    else:
+        assert found.data.shape == (len(found.times), len(found.columns))
+
+
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="no such file"):
         read_storage(tmp_path / "none.sto")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,35 @@ def test_wrong_files_are_named_with_line_and_column(tmp_path: Path, text: str, m
         read_trc(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_damage_leads_to_anything_but_one_line(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    content = bytearray(PLAIN.encode())
+    pieces = st.binary(max_size=6) | st.text("0123456789.eE-+nainf*\t\r\n ", max_size=8).map(str.encode)
+    for _ in range(data.draw(st.integers(1, 3))):
+        begin = data.draw(st.integers(0, len(content)))
+        content[begin : data.draw(st.integers(begin, min(begin + 20, len(content))))] = data.draw(pieces)
+    path = tmp_path_factory.getbasetemp() / "damaged.trc"
+    path.write_bytes(bytes(content))
+    try:
+        found = read_trc(path)
+    except FileFormatError as error:
+        assert "\n" not in str(error)
+    else:
+        assert found.positions.shape == (len(found.times), len(found.names), 3)
+
+
+def test_a_header_that_promises_a_billion_markers_costs_no_memory(tmp_path: Path) -> None:
+    path = written(tmp_path, PLAIN.replace("100\t3\t2", "100\t3\t1000000000"))
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match="header says 1000000000 markers, 2 are named"):
+        read_trc(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
 
 
 def test_a_wrong_unit_is_repaired_and_said(tmp_path: Path) -> None:

@@ -117,9 +117,10 @@ def _names(path: Path, line: str, axes: str, count: int, journal: Journal) -> tu
     if len(names) < 2 or names[0].lower() not in ("frame#", "frame") or names[1].lower() != "time":
         raise FileFormatError(f"{path}, line 4: must begin with 'Frame#' and 'Time', got {line[:30]!r}")
     names = names[2:]
-    regular = (cells[2::3] + [""] * count)[:count]
-    if len(names) < count and [name for name in regular if name] == names and len(axes.split()) == 3 * count:
-        names = regular  # all labels stand over their X, some are empty
+    if len(names) < count and len(axes.split()) == 3 * count:
+        regular = (cells[2::3] + [""] * count)[:count]
+        if [name for name in regular if name] == names:
+            names = regular  # all labels stand over their X, some are empty
     if len(names) != count:
         raise FileFormatError(
             f"{path}, line 4: the header says {count} markers, {len(names)} are named; correct NumMarkers or the names"
