@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motorque.errors import DataError
+from motorque.fitting.foot_flat import LevelFeet, feet_of, flat_frames
 from motorque.fitting.ik import inverse_kinematics
 from motorque.journal import Journal
 from motorque.mechanics.kinematics import BodyPoses, forward_kinematics, joint_elements, marker_positions
@@ -45,8 +46,15 @@ that leaves room for adolescents."""
 HEIGHT_STD = 0.02
 """Spread of the whole person's scale around given height over the skeleton's own height."""
 
+TRUSTED_STD = 0.03
+"""Markers known this well [m] show when a foot is down; others may sit anywhere."""
+
 POSE_STD = 1.0
 """Weak pull of every angle to its default [rad], which only decides what no marker does."""
+
+INDEPENDENT_POSES = 5
+"""How many poses a recording counts as in that pull: its frames resemble each other, and all share the marker offsets
+that a pull on each of them would bend to itself."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,9 @@ def default_groups(skeleton: Skeleton) -> list[ScaleGroup]:
     def both(*stems: str) -> tuple[tuple[str, str], ...]:
         return tuple((stem + side, "xyz") for stem in stems for side in sides if stem + side in names)
 
-    groups = [ScaleGroup(f"{body} {axis}", ((body, axis),)) for body in ("pelvis", "torso") if body in names for axis in "xyz"]
+    groups = [
+        ScaleGroup(f"{body} {axis}", ((body, axis),)) for body in ("pelvis", "torso") if body in names for axis in "xyz"
+    ]
     groups += [
         ScaleGroup("thigh", both("femur", "patella")),
         ScaleGroup("shank", both("tibia")),
@@ -125,11 +135,16 @@ def fit_body(
     journal = journal if journal is not None else Journal()
     names = [n for n in skeleton.marker_names if n in marker_std and any(n in r.names for r in recordings)]
     if len(names) < 6:
-        raise DataError(f"only {len(names)} markers of the recording are known on the skeleton; at least 6 are needed to scale it")
+        raise DataError(
+            f"only {len(names)} markers of the recording are known on the skeleton; at least 6 are needed to scale it"
+        )
     chosen = [skeleton.marker_names.index(n) for n in names]
     body = skeleton.with_markers([skeleton.markers[i] for i in chosen], skeleton.marker_position[chosen])
-    targets = _choose_frames(recordings, names, frames)
-    problem = _Problem(body, default_groups(body), targets, torch.tensor([marker_std[n] for n in names]), height_ratio)
+    trusted = [[n for n in own if marker_std[n] <= TRUSTED_STD] for _, own in feet_of(body)]
+    targets, flat = _choose_frames(recordings, names, frames, trusted)
+    level = LevelFeet(tuple(foot for foot, _ in feet_of(body)), flat)
+    stds = torch.tensor([marker_std[n] for n in names])
+    problem = _Problem(body, default_groups(body), targets, stds, height_ratio, level)
     theta, q = problem.solve(rounds)
     factors = problem.factors(theta)
     fitted = problem.apply(theta)
@@ -141,16 +156,24 @@ def fit_body(
     shift = problem.offsets(theta).norm(dim=-1)
     journal.info(
         "segment scales found from the motion itself: "
-        + ", ".join(f"{g.name} {float(f):.3f}" for g, f in zip(problem.groups, problem.group_factors(theta), strict=True))
+        + ", ".join(
+            f"{g.name} {float(f):.3f}" for g, f in zip(problem.groups, problem.group_factors(theta), strict=True)
+        )
         + f"; marker error {1000 * rms:.1f} mm over {len(q)} frames",
         "scaling",
     )
     return BodyFit(fitted, scales, rms, dict(zip(names, shift.tolist(), strict=True)))
 
 
-def _choose_frames(recordings: Sequence[Markers], names: Sequence[str], count: int) -> Tensor:
-    """Frames spread over all recordings, of those that show most markers; [K, M, 3] with NaN for what is not seen."""
-    stacks = []
+def _choose_frames(
+    recordings: Sequence[Markers], names: Sequence[str], count: int, feet: Sequence[Sequence[str]]
+) -> tuple[Tensor, Tensor]:
+    """Frames spread over all recordings, of those that show most markers.
+
+    Returns:
+        Markers [K, M, 3] with NaN for what is not seen, and which foot stands flat [K, F].
+    """
+    stacks, flats = [], []
     share = max(4, count // len(recordings))
     for recording in recordings:
         full = np.full((len(recording.times), len(names), 3), np.nan)
@@ -159,8 +182,11 @@ def _choose_frames(recordings: Sequence[Markers], names: Sequence[str], count: i
                 full[:, column] = recording.positions[:, recording.names.index(name)]
         visible = np.isfinite(full[..., 0]).sum(1)
         best = np.flatnonzero(visible >= np.quantile(visible, 0.5))
-        stacks.append(full[best[np.unique(np.linspace(0, len(best) - 1, share).round().astype(int))]])
-    return torch.as_tensor(np.concatenate(stacks))
+        chosen = best[np.unique(np.linspace(0, len(best) - 1, share).round().astype(int))]
+        stacks.append(full[chosen])
+        flat = [flat_frames(recording, foot) for foot in feet]
+        flats.append(np.stack(flat, axis=1)[chosen] if flat else np.zeros((len(chosen), 0), dtype=bool))
+    return torch.as_tensor(np.concatenate(stacks)), torch.as_tensor(np.concatenate(flats))
 
 
 class _Problem:
@@ -168,9 +194,15 @@ class _Problem:
     to it, marker offsets [m] in their (scaled) bodies."""
 
     def __init__(
-        self, skeleton: Skeleton, groups: list[ScaleGroup], targets: Tensor, marker_std: Tensor, height_ratio: float | None
+        self,
+        skeleton: Skeleton,
+        groups: list[ScaleGroup],
+        targets: Tensor,
+        marker_std: Tensor,
+        height_ratio: float | None,
+        level: LevelFeet,
     ) -> None:
-        self.skeleton, self.groups = skeleton, groups
+        self.skeleton, self.groups, self.level = skeleton, groups, level
         self.seen = torch.isfinite(targets[..., 0])
         self.targets = torch.nan_to_num(targets)
         self.marker_std = marker_std.double()
@@ -207,7 +239,10 @@ class _Problem:
         theta[0] = self._first_size()
         times = np.arange(len(self.targets), dtype=float)
         positions = np.where(self.seen.numpy()[..., None], self.targets.numpy(), np.nan)
-        weights = {m.name: float(1 / (MEASUREMENT_STD**2 + s**2)) for m, s in zip(self.skeleton.markers, self.marker_std, strict=True)}
+        weights = {
+            m.name: float(1 / (MEASUREMENT_STD**2 + s**2))
+            for m, s in zip(self.skeleton.markers, self.marker_std, strict=True)
+        }
         seen = Markers(times, positions, self.skeleton.marker_names)
         start = inverse_kinematics(self.apply(theta), seen, weights=weights, in_sequence=False)
         q = torch.as_tensor(start.motion.values)
@@ -264,22 +299,31 @@ class _Problem:
         return theta - mean, 1 / std**2
 
     def _cost(self, theta: Tensor, q: Tensor) -> Tensor:
-        r = (marker_positions(self.apply(theta), q) - self.targets)[self.seen]
+        body = self.apply(theta)
+        poses = forward_kinematics(body, q)
+        r = (marker_positions(body, q, poses) - self.targets)[self.seen]
         deviation, weight = self._priors(theta)
         pose = (q - self.skeleton.default_pose)[:, self._pulled()]
         # A few frames stand for thousands that share each marker's slow errors, so each counts once as it is.
-        return r.square().sum() / MEASUREMENT_STD**2 + (weight * deviation.square()).sum() + (pose / POSE_STD).square().sum()
+        level = self.level.residuals(poses).square().sum()
+        return (
+            r.square().sum() / MEASUREMENT_STD**2
+            + level
+            + (weight * deviation.square()).sum()
+            + (pose / POSE_STD).square().sum() * INDEPENDENT_POSES / len(q)
+        )
 
     def _pulled(self) -> list[int]:
         """Rotations other than the root's, which the weak pose prior acts on."""
         return [
             i
             for i in self.variables
-            if self.skeleton.coordinates[i].rotational and self.skeleton.parents[int(coordinate_bodies(self.skeleton)[i])] != GROUND
+            if self.skeleton.coordinates[i].rotational
+            and self.skeleton.parents[int(coordinate_bodies(self.skeleton)[i])] != GROUND
         ]
 
     def _jacobians(self, theta: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Residuals [K, M, 3] and their derivatives by θ [K, M, 3, nθ] and by the free coordinates [K, M, 3, n]."""
+        """Residuals in standard deviations [K, n], their derivatives by θ [K, n, nθ] and by the free coordinates [K, n, nq]."""
         body = self.apply(theta)
         poses = forward_kinematics(body, q)
         p = marker_positions(body, q, poses)
@@ -288,39 +332,45 @@ class _Problem:
         on = body.marker_body
         moves = below[torch.as_tensor(coordinate_bodies(body))][:, on.clamp(min=0)] & (on >= 0)
         velocity = twists[:, None, :, 3:] + torch.linalg.cross(twists[:, None, :, :3], p[:, :, None, :])
-        by_q = (velocity * moves.T[None, :, :, None]).transpose(-1, -2) @ body.coupling_matrix(q)[:, None]
-        keep = [body.free_coordinates.index(i) for i in self.variables]
+        follow = body.coupling_matrix(q)[..., [body.free_coordinates.index(i) for i in self.variables]]
+        by_q = ((velocity * moves.T[None, :, :, None]).transpose(-1, -2) @ follow[:, None]) * self.seen[..., None, None]
+        # A marker's place is linear in every body's factor; the chain rule leads on to the logarithms of the groups'.
         by_factor = self.extents.by_factor(body, poses, joint_elements(self.skeleton, q), self.skeleton)
-        factors = self.factors(theta)
-        by_log = by_factor * factors  # derivative by the logarithm of each body's and axis' factor
-        group = torch.einsum("kmibx,bxg->kmig", by_log, self.spread)
-        rotation = torch.where((on >= 0)[:, None, None], poses.rotation[:, on.clamp(min=0)], torch.eye(3, dtype=torch.float64))
-        count = len(body.markers)
-        by_offset = torch.zeros(len(q), count, 3, count, 3, dtype=torch.float64)
+        group = torch.einsum("kmibx,bxg->kmig", by_factor * self.factors(theta), self.spread)
+        rotation = torch.where(
+            (on >= 0)[:, None, None], poses.rotation[:, on.clamp(min=0)], torch.eye(3, dtype=torch.float64)
+        )
+        count, frames = len(body.markers), len(q)
+        by_offset = torch.zeros(frames, count, 3, count, 3, dtype=torch.float64)
         by_offset[:, torch.arange(count), :, torch.arange(count), :] = rotation.transpose(0, 1)
         by_theta = torch.cat([group.sum(-1, keepdim=True), group, by_offset.flatten(-2)], dim=-1)
-        seen = self.seen[..., None]
-        return (p - self.targets) * seen, by_theta * seen[..., None], by_q[..., keep] * seen[..., None]
+        by_theta = by_theta * self.seen[..., None, None]
+        r = (p - self.targets) * self.seen[..., None] / MEASUREMENT_STD
+        level = self.level.residuals(poses)
+        turning = self.level.jacobian(poses, twists, below[torch.as_tensor(coordinate_bodies(body))]) @ follow
+        return (
+            torch.cat([r.flatten(1), level], dim=1),
+            torch.cat([by_theta.flatten(1, 2) / MEASUREMENT_STD, level.new_zeros(*level.shape, len(theta))], dim=1),
+            torch.cat([by_q.flatten(1, 2) / MEASUREMENT_STD, turning], dim=1),
+        )
 
     def _system(self, theta: Tensor, q: Tensor, damping: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """The reduced matrix and gradient for θ, and what gives the poses back: (S, g, Hqq⁻¹Hqθ, Hqq⁻¹gq, keep)."""
         r, a, b = self._jacobians(theta, q)
         frames = len(q)
-        w = 1 / MEASUREMENT_STD**2
-        a, b, r = a.reshape(frames, -1, a.shape[-1]), b.reshape(frames, -1, b.shape[-1]), r.reshape(frames, -1)
-        hqq = w * b.transpose(1, 2) @ b
-        hqt = w * b.transpose(1, 2) @ a
-        gq = w * (b.transpose(1, 2) @ r[..., None])[..., 0]
+        hqq = b.transpose(1, 2) @ b
+        hqt = b.transpose(1, 2) @ a
+        gq = (b.transpose(1, 2) @ r[..., None])[..., 0]
         pulled = torch.zeros(self.skeleton.nq, dtype=torch.float64)
-        pulled[self._pulled()] = 1 / POSE_STD**2
+        pulled[self._pulled()] = INDEPENDENT_POSES / (POSE_STD**2 * frames)
         pulled = pulled[self.variables]
         gq = gq + pulled * (q - self.skeleton.default_pose)[:, self.variables]
         diagonal = hqq.diagonal(dim1=1, dim2=2)
         hqq = hqq + torch.diag_embed(pulled + damping * diagonal + 1e-6)
         deviation, weight = self._priors(theta)
         flat = a.reshape(-1, a.shape[-1])
-        htt = w * flat.T @ flat + torch.diag(weight)
-        gt = w * flat.T @ r.reshape(-1) + weight * deviation
+        htt = flat.T @ flat + torch.diag(weight)
+        gt = flat.T @ r.reshape(-1) + weight * deviation
         factor = torch.linalg.cholesky(hqq)
         back = torch.cholesky_solve(hqt, factor)
         shift = torch.cholesky_solve(gq[..., None], factor)[..., 0]
@@ -360,7 +410,9 @@ class _ChainExtents:
         """Derivative of the markers by every body's and axis' factor [m], shape [K, M, 3, B, 3]."""
         extent = self.constant.expand(len(elements), -1, -1, -1)
         # Translations inside the next joint belong to the body that carries its parent frame.
-        slide = (elements[..., 3:, None] * (generic.translation_axes @ generic.parent_rotation.transpose(-1, -2))).sum(-2)
+        slide = (elements[..., 3:, None] * (generic.translation_axes @ generic.parent_rotation.transpose(-1, -2))).sum(
+            -2
+        )
         index = self.next_joint.clamp(min=0)
         extent = extent + slide[:, index] * (self.next_joint >= 0)[..., None]
         return torch.einsum("kbix,kmbx,mb->kmibx", poses.rotation, extent, self.through)
@@ -368,7 +420,9 @@ class _ChainExtents:
 
 def _chain_extents(skeleton: Skeleton) -> _ChainExtents:
     if any(joint.reversed for joint in skeleton.joints):
-        raise DataError(f"{skeleton.name}: scaling from motion is not supported for models with reversed joints; give a static trial")
+        raise DataError(
+            f"{skeleton.name}: scaling from motion is not supported for models with reversed joints; give a static trial"
+        )
     bodies, markers = len(skeleton.body_names), len(skeleton.markers)
     through = torch.zeros(markers, bodies, dtype=torch.float64)
     constant = torch.zeros(markers, bodies, 3, dtype=torch.float64)

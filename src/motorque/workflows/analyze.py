@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,12 @@ from motorque.signals import NaturalSpline, butterworth
 from motorque.workflows.person import Person, fit_builtin, use_model
 from motorque.workflows.recording import Recording, input_file, read_recording
 from motorque.workflows.scale import scale_step
-from motorque.workflows.trial_loads import loads_from_file, loads_from_plates, wrenches_on_bodies
+from motorque.workflows.trial_loads import (
+    loads_from_file,
+    loads_from_plates,
+    report_missing_support,
+    wrenches_on_bodies,
+)
 
 DEFAULT_CUTOFF = 6.0
 """Low-pass cutoff of motion and loads [Hz]: the usual choice for gait (Winter, Sidwall, Hobson, J. Biomech. 7 (1974) 157)."""
@@ -116,6 +122,8 @@ def analyze(
         with clock("inverse dynamics", 0.7):
             kinetics = _kinetics(person, motion, rate, acceleration, found)
             poses = forward_kinematics(person.skeleton, torch.as_tensor(motion.values))
+            if measured:
+                report_missing_support(kinetics, person.skeleton, journal)
         with clock("writing files", 0.75):
             person.write_model(folder.path / "model.osim")
             write_trc(folder.path / "markers.trc", markers)
@@ -205,11 +213,15 @@ def _person(
     if model is None:
         recordings = [recording.markers] if still is None else [still.markers, recording.markers]
         return fit_builtin(recordings, journal=journal, **size)
-    if static is None:
+    if static is None or still is None:
         journal.assume("no static trial was given, so the model is taken to be scaled already", str(model))
         return use_model(model, journal=journal, **size)
     scaled = folder / "model.osim"
-    scale_step(model, static, mass=size["mass"], out=scaled, journal=journal)
+    with tempfile.TemporaryDirectory() as scratch:
+        # The scaling step takes a file; this one is upright, in metres and repaired.
+        upright = Path(scratch) / f"{static.stem}.trc"
+        write_trc(upright, still.markers)
+        scale_step(model, upright, mass=size["mass"], out=scaled, journal=journal)
     return use_model(scaled, journal=journal, **size)
 
 
@@ -250,13 +262,21 @@ def smooth(
 
 
 def _loads(
-    path: Path | None, recording: Recording, person: Person, motion: Motion, turn: np.ndarray, cutoff: float | None, journal: Journal
+    path: Path | None,
+    recording: Recording,
+    person: Person,
+    motion: Motion,
+    turn: np.ndarray,
+    cutoff: float | None,
+    journal: Journal,
 ) -> tuple[Loads, bool]:
     skeleton = person.skeleton
     if path is not None:
         if recording.plates is not None:
             journal.info("the recording's own force plates are not used, because --loads is given", str(path))
-        return loads_from_file(path, skeleton, motion, upright=recording.upright, turn=turn, cutoff=cutoff, journal=journal), True
+        return loads_from_file(
+            path, skeleton, motion, upright=recording.upright, turn=turn, cutoff=cutoff, journal=journal
+        ), True
     if recording.plates is not None:
         return loads_from_plates(recording.plates, skeleton, motion, turn=turn, cutoff=cutoff, journal=journal), True
     return estimate_ground_loads(skeleton, motion, cutoff=None, journal=journal), False

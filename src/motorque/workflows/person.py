@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from motorque.errors import DataError
-from motorque.files.osim import OsimModel, read_osim
+from motorque.files.osim import OsimModel, model_node, read_osim
+from motorque.files.osim_edit import write_edited
+from motorque.files.osim_mass import scale_masses
 from motorque.files.osim_write import write_osim
-from motorque.files.output import write_bytes
 from motorque.fitting.scale_from_motion import MEASUREMENT_STD, fit_body
 from motorque.fitting.side_swap import exchange_sides, side_evidence
 from motorque.journal import Journal
@@ -44,13 +47,14 @@ class Person:
     model: OsimModel | None
 
     def write_model(self, path: Path) -> None:
-        """Write the skeleton as ``.osim``: the user's own file where there is one, else the built-in one."""
+        """Write the skeleton as ``.osim``: the user's own file with this mass where there is one, else the built-in one."""
         if self.model is None:
             write_osim(path, self.skeleton, scales=self.scales)
             return
-        from motorque.files.osim_edit import with_masses
-
-        write_bytes(path, with_masses(self.model, self.skeleton))
+        tree = copy.deepcopy(self.model.tree)
+        unscaled = Scales((), np.zeros((0, 3)))
+        scale_masses(model_node(tree, path), unscaled, self.skeleton.total_mass(), True, Journal())
+        write_edited(path, tree, self.model.path)
 
 
 def fit_builtin(
@@ -95,7 +99,10 @@ def fit_builtin(
     if mass is None:
         # The generic skeleton's body mass index, which is that of its builders' average man.
         mass, mass_source = fullbody().total_mass() * (height / GENERIC_HEIGHT) ** 2, "assumed from the height"
-        journal.assume(f"no mass was given; {mass:.1f} kg goes with the height: forces and torques scale with it (give --mass)", "mass")
+        journal.assume(
+            f"no mass was given; {mass:.1f} kg goes with the height: forces and torques scale with it (give --mass)",
+            "mass",
+        )
     skeleton = set_mass(skeleton, mass) if sex == "unknown" else with_segment_masses(skeleton, mass=mass, sex=sex)  # type: ignore[arg-type]
     # Bony landmarks carry the pose; the found place of a marker is no better known than soft tissue lets it be.
     weights = {n: (MEASUREMENT_STD / max(s, MEASUREMENT_STD) if s < 0.05 else 1.0) for n, s in known.items()}
@@ -116,17 +123,25 @@ def _height_of(scales: Scales) -> float:
     Source: Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of Human Movement, 4th ed., fig. 4.1.
     """
     shares = {"femur_r": 0.245, "tibia_r": 0.246, "torso": 0.47, "talus_r": 0.039}
-    return GENERIC_HEIGHT * sum(share * float(scales.of(body)[1]) for body, share in shares.items()) / sum(shares.values())
+    return (
+        GENERIC_HEIGHT * sum(share * float(scales.of(body)[1]) for body, share in shares.items()) / sum(shares.values())
+    )
 
 
-def use_model(path: Path, *, height: float | None, mass: float | None, mass_source: str, sex: str, journal: Journal) -> Person:
+def use_model(
+    path: Path, *, height: float | None, mass: float | None, mass_source: str, sex: str, journal: Journal
+) -> Person:
     """The user's model as it is, but for its mass if one is given."""
     model = read_osim(path, journal=journal)
     skeleton = model.skeleton
     if mass is None:
         mass, mass_source = skeleton.total_mass(), "from the model"
     elif abs(mass / skeleton.total_mass() - 1) > 1e-3:
-        journal.repair(f"the model weighs {skeleton.total_mass():.1f} kg; its masses are scaled to {mass:.1f} kg", str(path))
+        journal.repair(
+            f"the model weighs {skeleton.total_mass():.1f} kg; its masses are scaled to {mass:.1f} kg", str(path)
+        )
         skeleton = set_mass(skeleton, mass)
-    subject = Subject(mass, mass_source, height, "given" if height else "", sex, "given" if sex != "unknown" else "not given")
+    subject = Subject(
+        mass, mass_source, height, "given" if height else "", sex, "given" if sex != "unknown" else "not given"
+    )
     return Person(skeleton, None, subject, None, model)

@@ -74,11 +74,15 @@ def read_recording(
         if up is None:
             up, confidence = guess_up_axis(raw)
             if confidence < 0.5:
-                journal.warn(f"it is not clear which axis points up; {up} is taken, give --up if that is wrong", str(path))
+                journal.warn(
+                    f"it is not clear which axis points up; {up} is taken, give --up if that is wrong", str(path)
+                )
         markers, rotation = rotate_to_ground(raw, up, journal=journal)
         plates, mass, height = None, None, None
     else:
-        raise FileFormatError(f"{path}: files of type {kind or 'none'} are no marker recordings; give a .trc or a .c3d file")
+        raise FileFormatError(
+            f"{path}: files of type {kind or 'none'} are no marker recordings; give a .trc or a .c3d file"
+        )
     markers = _drop_empty(markers, path, journal)
     markers = repair(markers, find_problems(markers), journal=journal)
     return Recording(fill_gaps(markers, journal=journal), plates, rotation, mass, height)

@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from motorque.files.external_loads import ExternalLoads, read_loads
+from motorque.fitting.feet import has_feet
 from motorque.fitting.heading import turn_loads
 from motorque.fitting.load_filtering import filter_loads
-from motorque.fitting.feet import has_feet
 from motorque.fitting.plates_to_feet import assign_plates, reassign_misplaced
 from motorque.journal import Journal
 from motorque.mechanics.kinematics import forward_kinematics
-from motorque.series import Loads, Motion
-from motorque.skeleton.skeleton import Skeleton
+from motorque.series import Kinetics, Loads, Motion
+from motorque.skeleton.skeleton import GROUND, Skeleton
 
 Array = NDArray[np.float64]
 
@@ -38,7 +38,14 @@ def upright_loads(loads: Loads, rotation: Array, path: Path, journal: Journal) -
 
 
 def loads_from_file(
-    path: Path, skeleton: Skeleton, motion: Motion, *, upright: Array, turn: Array, cutoff: float | None, journal: Journal
+    path: Path,
+    skeleton: Skeleton,
+    motion: Motion,
+    *,
+    upright: Array,
+    turn: Array,
+    cutoff: float | None,
+    journal: Journal,
 ) -> Loads:
     """Loads of a ``.mot`` or ``ExternalLoads`` XML on the bodies of a skeleton, at the motion's times.
 
@@ -63,7 +70,9 @@ def loads_from_file(
     return _on_feet(loads, skeleton, motion, cutoff, journal)
 
 
-def loads_from_plates(plates: Loads, skeleton: Skeleton, motion: Motion, *, turn: Array, cutoff: float | None, journal: Journal) -> Loads:
+def loads_from_plates(
+    plates: Loads, skeleton: Skeleton, motion: Motion, *, turn: Array, cutoff: float | None, journal: Journal
+) -> Loads:
     """Force plates of the recording itself on the feet of a skeleton, at the motion's times."""
     return _on_feet(turn_loads(plates, turn), skeleton, motion, cutoff, journal)
 
@@ -73,6 +82,46 @@ def _on_feet(loads: Loads, skeleton: Skeleton, motion: Motion, cutoff: float | N
     if all(load.body for load in at.loads):
         return reassign_misplaced(at, skeleton, motion.values, journal=journal) if has_feet(skeleton) else at
     return assign_plates(at, skeleton, motion.values, journal=journal)
+
+
+MISSING_SHARE, MISSING_TIME = 0.2, 0.05
+"""A residual of over a fifth of body weight for over 50 ms is no error of mass or smoothing: something else carries."""
+
+
+def report_missing_support(kinetics: Kinetics, skeleton: Skeleton, journal: Journal) -> None:
+    """Say when the measured loads do not carry the body: a foot off the plates, a chair, a hand rail.
+
+    Args:
+        kinetics: Generalized forces of inverse dynamics; those of the joint to ground are what no load explains.
+        skeleton: The skeleton.
+        journal: Where it is said, with times and size.
+    """
+    weight = skeleton.total_mass() * float(skeleton.gravity.norm())
+    upward = _vertical_residual(kinetics, skeleton)
+    if upward is None or weight == 0:
+        return
+    missing = np.abs(upward) > MISSING_SHARE * weight
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(int)))
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        span = kinetics.times[begin], kinetics.times[end - 1]
+        if span[1] - span[0] >= MISSING_TIME:
+            share = 100 * float(np.abs(upward[begin:end]).mean()) / weight
+            journal.warn(
+                f"from {span[0]:.2f} to {span[1]:.2f} s the loads leave {share:.0f} % of body weight unexplained: a foot is "
+                "off the plates, or something else carries; torques and residuals are wrong there",
+                "loads",
+            )
+
+
+def _vertical_residual(kinetics: Kinetics, skeleton: Skeleton) -> Array | None:
+    """The generalized force of the root's upward translation [N], shape [T], if it has one."""
+    for body, joint in enumerate(skeleton.joints):
+        if skeleton.parents[body] != GROUND:
+            continue
+        for element, axis in zip(joint.elements[3:], skeleton.translation_axes[body].tolist(), strict=True):
+            if element.coordinate >= 0 and abs(axis[1]) > 0.9:
+                return kinetics.column(skeleton.coordinate_names[element.coordinate])
+    return None
 
 
 def wrenches_on_bodies(loads: Loads) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
