@@ -1,7 +1,7 @@
 """Which way a person faces, and turning a recording so that it is +X.
 
-Pelvis tilt and list are angles about ground's Z and X, so they mean forward and sideways lean only for someone who faces
-+X: facing the other way flips their signs.
+Pelvis tilt and list are angles about ground's Z and X, so they mean forward and sideways lean only for someone who
+faces +X: facing the other way flips their signs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from motorque.fitting.frame_choice import well_seen_frames
 from motorque.fitting.ik import inverse_kinematics
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.series import Load, Loads, Markers
@@ -29,7 +30,10 @@ def heading(skeleton: Skeleton, markers: Markers, *, weights: Mapping[str, float
         markers: The recording in ground [m].
         weights: Marker weights as for inverse kinematics.
     """
-    frames = np.unique(np.linspace(0, len(markers.times) - 1, FRAMES).round().astype(int))
+    known = [name for name in markers.names if name in skeleton.marker_names]
+    frames = well_seen_frames(markers.select(known), FRAMES)
+    if len(frames) == 0:
+        return 0.0
     few = Markers(np.arange(len(frames), dtype=float), markers.positions[frames], markers.names)
     q = torch.as_tensor(inverse_kinematics(skeleton, few, weights=weights, in_sequence=False).motion.values)
     root = skeleton.body("pelvis") if "pelvis" in skeleton.body_names else skeleton.parents.index(GROUND)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from motorque.fitting.frame_choice import well_seen_frames
 from motorque.fitting.ik import CoordinateTask, inverse_kinematics
 from motorque.fitting.marker_quality import swap_sides
 from motorque.series import Markers
@@ -14,6 +15,8 @@ from motorque.skeleton.skeleton import Skeleton
 
 FRAMES = 12
 """Frames that are fitted both ways: a swap shows in each of them."""
+NO_ERROR = 0.005
+"""Marker error below which labels are right [m]: sides that are exchanged leave centimetres."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,14 @@ class SwapEvidence:
 
     @property
     def swapped(self) -> bool:
-        """Whether exchanging the sides at least halves the marker error."""
-        return self.exchanged <= 0.5 * self.as_labelled
+        """Whether exchanging the sides at least halves a marker error that is one."""
+        return self.as_labelled > NO_ERROR and self.exchanged <= 0.5 * self.as_labelled
 
     def __str__(self) -> str:
-        return f"marker error {1000 * self.as_labelled:.0f} mm as labelled, {1000 * self.exchanged:.0f} mm with left and right exchanged"
+        return (
+            f"marker error {1000 * self.as_labelled:.0f} mm as labelled, "
+            f"{1000 * self.exchanged:.0f} mm with left and right exchanged"
+        )
 
 
 def exchange_sides(markers: Markers) -> Markers:
@@ -62,8 +68,13 @@ def side_evidence(
     known = [n for n in markers.names if n in skeleton.marker_names]
     if sum(mapping.get(n, n) != n and mapping.get(n, n) in skeleton.marker_names for n in known) < 4:
         return None
-    frames = np.unique(np.linspace(0, len(markers.times) - 1, FRAMES).round().astype(int))
+    frames = well_seen_frames(markers.select(known), FRAMES)
+    if len(frames) == 0:
+        return None
     few = Markers(np.arange(len(frames), dtype=float), markers.positions[frames], markers.names)
     fixed = {n: t for n, t in (tasks or {}).items() if np.ndim(t.value) == 0}
-    both = [float(np.median(inverse_kinematics(skeleton, m, weights=weights, tasks=fixed, in_sequence=False).rms)) for m in (few, exchange_sides(few))]
+    both = [
+        float(np.median(inverse_kinematics(skeleton, m, weights=weights, tasks=fixed, in_sequence=False).rms))
+        for m in (few, exchange_sides(few))
+    ]
     return SwapEvidence(*both)
