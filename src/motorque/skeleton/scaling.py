@@ -24,10 +24,16 @@ def scale_lengths(skeleton: Skeleton, factors: Tensor) -> Skeleton:
     """
     ones = torch.ones(1, 3, dtype=factors.dtype, device=factors.device)
     carrier = torch.tensor(
-        [body if joint.reversed else parent for body, (joint, parent) in enumerate(zip(skeleton.joints, skeleton.parents, strict=True))]
+        [
+            body if joint.reversed else parent
+            for body, (joint, parent) in enumerate(zip(skeleton.joints, skeleton.parents, strict=True))
+        ]
     )
     other = torch.tensor(
-        [parent if joint.reversed else body for body, (joint, parent) in enumerate(zip(skeleton.joints, skeleton.parents, strict=True))]
+        [
+            parent if joint.reversed else body
+            for body, (joint, parent) in enumerate(zip(skeleton.joints, skeleton.parents, strict=True))
+        ]
     )
     table = torch.cat([factors, ones])  # ground, index -1, is never scaled
     along = skeleton.parent_rotation @ skeleton.translation_axes.transpose(-1, -2)
@@ -35,7 +41,7 @@ def scale_lengths(skeleton: Skeleton, factors: Tensor) -> Skeleton:
     spheres = tuple(
         dataclasses.replace(
             s,
-            center=tuple(float(c * f) for c, f in zip(s.center, table[s.body].tolist(), strict=True)),
+            center=_stretched(s.center, table[s.body]),
             radius=float(s.radius * table[s.body].mean()),
         )
         for s in skeleton.contact_spheres
@@ -43,8 +49,8 @@ def scale_lengths(skeleton: Skeleton, factors: Tensor) -> Skeleton:
     points = tuple(
         dataclasses.replace(
             c,
-            point_1=tuple((torch.tensor(c.point_1) * table[c.body_1]).tolist()),
-            point_2=tuple((torch.tensor(c.point_2) * table[c.body_2]).tolist()),
+            point_1=_stretched(c.point_1, table[c.body_1]),
+            point_2=_stretched(c.point_2, table[c.body_2]),
         )
         for c in skeleton.point_constraints
     )
@@ -59,6 +65,12 @@ def scale_lengths(skeleton: Skeleton, factors: Tensor) -> Skeleton:
         contact_spheres=spheres,
         point_constraints=points,
     )
+
+
+def _stretched(point: tuple[float, float, float], factors: Tensor) -> tuple[float, float, float]:
+    """A point of a body with each of its three coordinates multiplied by its factor."""
+    x, y, z = (p * f for p, f in zip(point, factors.tolist(), strict=True))
+    return x, y, z
 
 
 def _scaled_inertia(inertia: Tensor, factors: Tensor) -> Tensor:
