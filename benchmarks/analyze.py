@@ -30,7 +30,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         walk = write_demo(folder)["walk.trc"]
-        command = [*pin, sys.executable, "-m", "motorque", "analyze", str(walk), "--mass", "75", "--out", str(folder / "out")]
+        arguments = ["analyze", str(walk), "--mass", "75", "--out", str(folder / "out")]
+        command = [*pin, sys.executable, "-m", "motorque", *arguments]
         seconds = []
         for run in range(options.runs + 1):
             began = time.perf_counter()
@@ -38,11 +39,16 @@ def main() -> None:
             if run:
                 seconds.append(time.perf_counter() - began)
         steps = json.loads((folder / "out/summary.json").read_text())
-    print(f"analyze, one core, {options.runs} runs: {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})")
+    span = f"{min(seconds):.2f} to {max(seconds):.2f}"
+    print(f"analyze, one core, {options.runs} runs: {statistics.median(seconds):.2f} s ({span})")
     print("  steps [s]:", steps.get("timings_s"))
     print("  recording:", steps.get("recording"))
     if options.json:
-        options.json.write_text(json.dumps({"seconds": seconds, "median": statistics.median(seconds), "steps": steps.get("timings_s")}, indent=1))
+        options.json.write_text(
+            json.dumps(
+                {"seconds": seconds, "median": statistics.median(seconds), "steps": steps.get("timings_s")}, indent=1
+            )
+        )
 
 
 if __name__ == "__main__":

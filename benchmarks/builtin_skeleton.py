@@ -21,9 +21,8 @@ from motorque.journal import Journal
 from motorque.workflows.person import fit_builtin
 from motorque.workflows.recording import read_recording
 
-DATA = (
-    Path(os.environ.get("MOTORQUE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "opencap_subject4"
-)
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("MOTORQUE_DATA", SHARED)) / "opencap_subject4"
 ANGLES = ("hip_flexion_r", "hip_flexion_l", "knee_angle_r", "knee_angle_l", "ankle_angle_r", "ankle_angle_l")
 OTHERS = ("pelvis_tilt", "pelvis_list", "hip_adduction_r", "hip_rotation_r", "lumbar_extension", "elbow_flex_r")
 

@@ -29,7 +29,8 @@ from motorque.files.storage import read_storage
 from motorque.files.trc import read_trc
 from motorque.fitting.ik import inverse_kinematics
 
-DATA = Path(os.environ.get("MOTORQUE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "opencap_subject4"
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("MOTORQUE_DATA", SHARED)) / "opencap_subject4"
 
 
 def run_tool(trial: str, folder: Path) -> tuple[float, dict[str, np.ndarray], np.ndarray]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import data_folder
 
+from conftest import data_folder
 from motorque.errors import DataError
 from motorque.files.ik_setup import read_ik_setup
 from motorque.files.osim import read_osim
@@ -59,12 +59,18 @@ CASES = {
         1.6,
     ),
     "shoulder": Case(
-        "opensim_tests/IK/subject1_abdbonepin.osim", "opensim_tests/IK/abdbonepin.trc", "opensim_tests/IK/setup_ik_abdbonepin.xml", 0.0, 3.0
+        "opensim_tests/IK/subject1_abdbonepin.osim",
+        "opensim_tests/IK/abdbonepin.trc",
+        "opensim_tests/IK/setup_ik_abdbonepin.xml",
+        0.0,
+        3.0,
     ),
 }
 
 
-def _run_tool(opensim, data: Path, case: Case, span: tuple[float, float], folder: Path, accuracy: float | None) -> tuple[dict, np.ndarray]:
+def _run_tool(
+    opensim, data: Path, case: Case, span: tuple[float, float], folder: Path, accuracy: float | None
+) -> tuple[dict, np.ndarray]:
     """Angles [deg] and lengths [m] by name, and the marker RMS of each frame [m], from OpenSim's tool."""
     folder.mkdir()
     model = opensim.Model(str(data / case.model))
@@ -113,17 +119,17 @@ def determined(skeleton: Skeleton, result: IKResult, weights: dict[str, float]) 
 
 @pytest.mark.parametrize("name", CASES if data_folder().is_dir() else [])
 def test_reaches_what_opensims_tool_approaches(name: str, data: Path, opensim, tmp_path: Path) -> None:
-    """Marker error nowhere above the tool's by more than 0.1 mm; angles as the tool's when its own accuracy is tightened.
+    """Marker error nowhere above the tool's by more than 0.1 mm; angles as the tool's when its accuracy is tightened.
 
-    At the setups' accuracy of 1e-5 the tool stops up to 1° short of the minimum that it seeks; tightened to 1e-8 it comes
-    to ours.
+    At the setups' accuracy of 1e-5 the tool stops up to 1° short of the minimum that it seeks; tightened to 1e-8 it
+    comes to ours.
     """
     case = CASES[name]
     recording = read_trc(data / case.markers, end=case.end if name == "shoulder" else None)
     span = (max(case.start, float(recording.times[0])), min(case.end, float(recording.times[-1])))
     result = ik_step(
-        data / case.model, data / case.markers, setup=data / case.setup, start=span[0], end=span[1], out=tmp_path / "ours.mot",
-        errors=tmp_path / "errors.sto", journal=Journal(),
+        data / case.model, data / case.markers, setup=data / case.setup, start=span[0], end=span[1],
+        out=tmp_path / "ours.mot", errors=tmp_path / "errors.sto", journal=Journal(),
     )  # fmt: skip
     assert result.converged.all()
     skeleton = read_osim(data / case.model).skeleton
@@ -131,10 +137,14 @@ def test_reaches_what_opensims_tool_approaches(name: str, data: Path, opensim, t
     _, rms = _run_tool(opensim, data, case, span, tmp_path / "as_set", None)
     assert len(rms) == len(result.motion.times)
     written = read_storage(tmp_path / "errors.sto").column("marker_error_RMS")
-    # Root mean squares weigh all markers alike; where the setup does not, a lower weighted error may raise them a little.
+    # Root mean squares weigh all markers alike; where the setup does not, a lower weighted error may raise them a bit.
     assert (written - rms).max() <= 1e-4
     theirs, _ = _run_tool(opensim, data, case, span, tmp_path / "tight", 1e-8)
-    known = [c for c in determined(skeleton, result, setup.marker_weights) if skeleton.coordinates[skeleton.coordinate(c)].rotational]
+    known = [
+        c
+        for c in determined(skeleton, result, setup.marker_weights)
+        if skeleton.coordinates[skeleton.coordinate(c)].rotational
+    ]
     assert len(known) >= 4
     ours = read_storage(tmp_path / "ours.mot")
     for coordinate in known:
@@ -152,5 +162,10 @@ def test_exchanged_sides_are_refused_with_evidence(data: Path, tmp_path: Path) -
     swapped = exchange_sides(read_trc(data / OPENCAP / "markers/walking1.trc"))
     write_trc(tmp_path / "swapped.trc", swapped)
     with pytest.raises(DataError, match="left and right seem exchanged .* mm as labelled"):
-        ik_step(data / OPENCAP / "models/manually_scaled.osim", tmp_path / "swapped.trc", out=tmp_path / "ik.mot", journal=Journal())
+        ik_step(
+            data / OPENCAP / "models/manually_scaled.osim",
+            tmp_path / "swapped.trc",
+            out=tmp_path / "ik.mot",
+            journal=Journal(),
+        )
     assert not (tmp_path / "ik.mot").exists()

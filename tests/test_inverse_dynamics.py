@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import data_folder
 
+from conftest import data_folder
 from motorque.errors import DataError, ModelError
 from motorque.files.osim import read_osim
 from motorque.mechanics.inverse_dynamics import inverse_dynamics
@@ -31,7 +31,9 @@ def _lagrange(skeleton: Skeleton, q: torch.Tensor, v: torch.Tensor, a: torch.Ten
         spin = turning @ rotation.transpose(-1, -2)
         w = torch.stack([spin[..., 2, 1], spin[..., 0, 2], spin[..., 1, 0]], -1)
         inertia = rotation @ skeleton.inertia @ rotation.transpose(-1, -2)
-        return 0.5 * (skeleton.mass * velocity.square().sum(-1)).sum() + 0.5 * (w * (inertia @ w[..., None])[..., 0]).sum()
+        return (
+            0.5 * (skeleton.mass * velocity.square().sum(-1)).sum() + 0.5 * (w * (inertia @ w[..., None])[..., 0]).sum()
+        )
 
     def potential(x: torch.Tensor) -> torch.Tensor:
         return -(skeleton.mass[:, None] * centers(x)[1] * skeleton.gravity).sum()
@@ -94,7 +96,9 @@ def test_agrees_with_opensims_solver(name: str, data: Path, opensim) -> None:
 def test_speeds_and_rates_invert_each_other(data: Path) -> None:
     skeleton = read_osim(data / "opensim_tests/Scale/toyLigamentModel.osim").skeleton
     assert has_balls(skeleton)
-    q, rate, acceleration = (torch.randn(skeleton.nq, dtype=torch.float64, generator=torch.Generator().manual_seed(i)) for i in range(3))
+    q, rate, acceleration = (
+        torch.randn(skeleton.nq, dtype=torch.float64, generator=torch.Generator().manual_seed(i)) for i in range(3)
+    )
     v, a = speeds_from_rates(skeleton, q, rate, acceleration)
     back = rates_from_speeds(skeleton, q, v, a)
     torch.testing.assert_close(back[0], rate, rtol=0, atol=1e-12)
@@ -113,7 +117,9 @@ def test_an_external_wrench_does_the_work_that_it_does() -> None:
         return forward_kinematics(skeleton, x).point(foot, point)
 
     moment = torch.linalg.cross(contact(q), force)
-    change = inverse_dynamics(skeleton, q, zero, zero, wrenches={"calcn_r": (force, moment)}) - inverse_dynamics(skeleton, q, zero, zero)
+    change = inverse_dynamics(skeleton, q, zero, zero, wrenches={"calcn_r": (force, moment)}) - inverse_dynamics(
+        skeleton, q, zero, zero
+    )
     expected = -torch.func.jacrev(contact)(q).T @ force
     torch.testing.assert_close(change, expected, rtol=0, atol=1e-10)
 

@@ -1,4 +1,4 @@
-"""Models are read as OpenSim reads them: body positions, coordinates and masses against the wheel, and what is refused."""
+"""Models are read as OpenSim reads them: body positions, coordinates and masses as the wheel's; what is refused."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import data_folder
 
+from conftest import data_folder
 from motorque.errors import FileFormatError, ModelError
 from motorque.files.osim import read_osim
 from motorque.mechanics.kinematics import forward_kinematics, marker_positions
@@ -92,7 +92,9 @@ def _model(bodies: str, joints: str) -> str:
 
 
 def _body(name: str, mass: float = 1.0) -> str:
-    return f'<Body name="{name}"><mass>{mass}</mass><mass_center>0 0 0</mass_center><inertia>1 1 1 0 0 0</inertia></Body>'
+    return (
+        f'<Body name="{name}"><mass>{mass}</mass><mass_center>0 0 0</mass_center><inertia>1 1 1 0 0 0</inertia></Body>'
+    )
 
 
 def _joint(name: str, parent: str, child: str, kind: str = "PinJoint") -> str:
@@ -111,15 +113,22 @@ def _joint(name: str, parent: str, child: str, kind: str = "PinJoint") -> str:
         ('<!DOCTYPE a [<!ENTITY b "x">]><OpenSimDocument><Model/></OpenSimDocument>', FileFormatError, "entities"),
         (_model(_body("a"), _joint("j", "/ground", "/bodyset/a", "RubberJoint")), ModelError, "RubberJoint"),
         (
-            _model(_body("a") + _body("b"), _joint("j", "/ground", "/bodyset/a") + _joint("k", "/bodyset/a", "/bodyset/b")
-                   + _joint("l", "/ground", "/bodyset/b")),
+            _model(
+                _body("a") + _body("b"),
+                _joint("j", "/ground", "/bodyset/a")
+                + _joint("k", "/bodyset/a", "/bodyset/b")
+                + _joint("l", "/ground", "/bodyset/b"),
+            ),
             ModelError,
             "loop",
         ),
         (_model(_body("a"), _joint("j", "/bodyset/nobody", "/bodyset/a")), ModelError, "nobody"),
         (_model(_body("a") + _body("b"), _joint("j", "/ground", "/bodyset/a")), ModelError, "connects body 'b'"),
         (
-            _model(_body("a") + _body("b", 0.0), _joint("j", "/ground", "/bodyset/a") + _joint("k", "/bodyset/a", "/bodyset/b")),
+            _model(
+                _body("a") + _body("b", 0.0),
+                _joint("j", "/ground", "/bodyset/a") + _joint("k", "/bodyset/a", "/bodyset/b"),
+            ),
             ModelError,
             "mass of zero",
         ),
@@ -143,11 +152,18 @@ def test_joint_kinds_without_a_recording(tmp_path: Path, opensim) -> None:
     frame = opensim.Vec3(0.1, 0.2, -0.1), opensim.Vec3(0.3, -0.4, 0.5)
     other = opensim.Vec3(-0.2, 0.1, 0.05), opensim.Vec3(-0.2, 0.1, 0.6)
     previous = model.getGround()
-    kinds = ["FreeJoint", "BallJoint", "UniversalJoint", "SliderJoint", "PlanarJoint", "GimbalJoint", "EllipsoidJoint", "PinJoint"]
+    kinds = [
+        "FreeJoint", "BallJoint", "UniversalJoint", "SliderJoint", "PlanarJoint", "GimbalJoint", "EllipsoidJoint",
+        "PinJoint",
+    ]  # fmt: skip
     for number, kind in enumerate(kinds):
         body = opensim.Body(f"b{number}", 1.0 + number, opensim.Vec3(0.1, 0, 0.2), opensim.Inertia(1, 1, 1))
         model.addBody(body)
-        ends = (body, *other, previous, *frame) if kind in ("GimbalJoint", "PinJoint") else (previous, *frame, body, *other)
+        ends = (
+            (body, *other, previous, *frame)
+            if kind in ("GimbalJoint", "PinJoint")
+            else (previous, *frame, body, *other)
+        )
         extra = [opensim.Vec3(0.2, 0.3, 0.4)] if kind == "EllipsoidJoint" else []
         model.addJoint(getattr(opensim, kind)(f"j{number}", *ends, *extra))
         previous = body

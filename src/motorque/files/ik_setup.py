@@ -69,7 +69,9 @@ def read_ik_setup(path: str | Path) -> IKSetup:
     if tool is None:
         tasks = root if root.tag == "IKTaskSet" else root.find("IKTaskSet")
         if tasks is None:
-            raise FileFormatError(f"{path}: holds neither an InverseKinematicsTool nor an IKTaskSet; give the IK setup or tasks file")
+            raise FileFormatError(
+                f"{path}: holds neither an InverseKinematicsTool nor an IKTaskSet; give the IK setup or tasks file"
+            )
         weights, coordinate_tasks = read_task_set(tasks, path)
         return IKSetup(weights, coordinate_tasks)
     weights, coordinate_tasks = read_task_set(tool.find("IKTaskSet"), path)
@@ -115,6 +117,8 @@ def read_task_set(node: Node | None, path: Path) -> tuple[dict[str, float], tupl
         elif task.tag == "IKCoordinateTask":
             source = text(task, "value_type", "default_value")
             if source not in ("default_value", "manual_value", "from_file"):
-                raise FileFormatError(f"{path}: {where(task)} has the value type {source!r}; use default_value, manual_value or from_file")
+                raise FileFormatError(
+                    f"{path}: {where(task)} has the value type {source!r}; use default_value, manual_value or from_file"
+                )
             coordinates.append(CoordinateTaskSpec(name, weight, source, float(numbers(task, "value", 1, (0.0,))[0])))  # type: ignore[arg-type]
     return weights, tuple(coordinates)

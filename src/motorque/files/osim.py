@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from lxml import etree
+from numpy.typing import NDArray
 
 from motorque.errors import FileFormatError, ModelError
 from motorque.files.osim_functions import read_child_function, read_function
@@ -15,7 +16,10 @@ from motorque.files.osim_joints import read_joint
 from motorque.files.xml import Node, boolean, children, numbers, objects, parse_xml, text, where
 from motorque.journal import Journal
 from motorque.skeleton.builder import Attachments, Body, Frame, JointSpec, build_skeleton, euler_xyz
+from motorque.skeleton.functions import Function
 from motorque.skeleton.skeleton import STANDARD_GRAVITY, Skeleton
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +152,14 @@ def _nested_joints(body: Node, name: str) -> list[tuple[Node, Frame, Frame]]:
         parent = text(node, "parent_body")
         if not parent:
             raise ModelError(f"{where(node)}: names no parent body; add <parent_body>")
-        at = Frame(parent, numbers(node, "location_in_parent", 3, (0.0,) * 3),
-                   euler_xyz(numbers(node, "orientation_in_parent", 3, (0.0,) * 3)))
-        child = Frame(name, numbers(node, "location", 3, (0.0,) * 3), euler_xyz(numbers(node, "orientation", 3, (0.0,) * 3)))
+        at = Frame(
+            parent,
+            numbers(node, "location_in_parent", 3, (0.0,) * 3),
+            euler_xyz(numbers(node, "orientation_in_parent", 3, (0.0,) * 3)),
+        )
+        child = Frame(
+            name, numbers(node, "location", 3, (0.0,) * 3), euler_xyz(numbers(node, "orientation", 3, (0.0,) * 3))
+        )
         found.append((node, at, child))
     return found
 
@@ -203,14 +212,18 @@ class FrameFinder:
         path = text(node, "socket_parent") or text(node, "socket_parent_connectee_name")
         holder = next((a for a in node.iterancestors() if a.tag not in ("frames", "objects")), node)
         base = self.find(path or "..", node if (path or "..").endswith("..") else holder, depth + 1)
-        return base.then(numbers(node, "translation", 3, (0.0,) * 3), euler_xyz(numbers(node, "orientation", 3, (0.0,) * 3)))
+        return base.then(
+            numbers(node, "translation", 3, (0.0,) * 3), euler_xyz(numbers(node, "orientation", 3, (0.0,) * 3))
+        )
 
 
 def _markers(model: Node, frames: FrameFinder) -> Iterator[tuple[str, Frame, bool]]:
     for node in objects(model.find("MarkerSet")):
         if node.tag != "Marker":
             continue
-        path = text(node, "socket_parent_frame") or text(node, "socket_parent_frame_connectee_name") or text(node, "body")
+        path = (
+            text(node, "socket_parent_frame") or text(node, "socket_parent_frame_connectee_name") or text(node, "body")
+        )
         if not path:
             raise ModelError(f"{where(node)}: does not say which body it is on")
         frame = frames.find(path, node).then(numbers(node, "location", 3), np.eye(3))
@@ -219,8 +232,9 @@ def _markers(model: Node, frames: FrameFinder) -> Iterator[tuple[str, Frame, boo
 
 def _constraints(
     model: Node, frames: FrameFinder, journal: Journal
-) -> tuple[list[tuple[str, str, str, object, float]], list[tuple[str, str, np.ndarray, str, np.ndarray]]]:
-    couplers, points = [], []
+) -> tuple[list[tuple[str, str, str, Function, float]], list[tuple[str, str, Array, str, Array]]]:
+    couplers: list[tuple[str, str, str, Function, float]] = []
+    points: list[tuple[str, str, Array, str, Array]] = []
     for node in objects(model.find("ConstraintSet")):
         name = (node.get("name") or node.tag).strip()
         if boolean(node, "isDisabled", False) or not boolean(node, "isEnforced", True):
@@ -230,7 +244,9 @@ def _constraints(
             independent = text(node, "independent_coordinate_names").split()
             function = read_child_function(node, "coupled_coordinates_function")
             if function is None or len(independent) != 1:
-                raise ModelError(f"{where(node)}: a coupler of exactly one independent coordinate and a function is needed")
+                raise ModelError(
+                    f"{where(node)}: a coupler of exactly one independent coordinate and a function is needed"
+                )
             scale = float(numbers(node, "scale_factor", 1, (1.0,))[0])
             couplers.append((name, text(node, "dependent_coordinate_name"), independent[0], function, scale))
         elif node.tag == "PointConstraint":
@@ -239,7 +255,8 @@ def _constraints(
                 path = text(node, f"socket_body_{number}") or text(node, f"body_{number}")
                 frame = frames.find(path, node).then(numbers(node, f"location_body_{number}", 3), np.eye(3))
                 ends.append((frame.body, frame.position))
-            points.append((name, *ends[0], *ends[1]))
+            (body_1, point_1), (body_2, point_2) = ends
+            points.append((name, body_1, point_1, body_2, point_2))
         else:
             raise ModelError(
                 f"{where(node)}: constraints of type {node.tag} are not supported (CoordinateCouplerConstraint and "

@@ -38,8 +38,10 @@ def read_function(node: Node) -> Function:
     if kind == "PiecewiseLinearFunction":
         return piecewise_linear(numbers(node, "x").tolist(), numbers(node, "y").tolist())
     if kind == "Sine":
-        parts = [float(numbers(node, tag, 1, (value,))[0]) for tag, value in
-                 (("amplitude", 1.0), ("omega", 1.0), ("phase", 0.0), ("offset", 0.0))]
+        parts = [
+            float(numbers(node, tag, 1, (value,))[0])
+            for tag, value in (("amplitude", 1.0), ("omega", 1.0), ("phase", 0.0), ("offset", 0.0))
+        ]
         return Sine(*parts)
     if kind == "MultiplierFunction":
         inner = read_child_function(node)
@@ -52,8 +54,15 @@ def read_function(node: Node) -> Function:
     )
 
 
-FUNCTION_TAGS = {"Constant", "LinearFunction", "PolynomialFunction", *SPLINES, "PiecewiseLinearFunction", "Sine",
-                 "MultiplierFunction"}
+FUNCTION_TAGS = {
+    "Constant",
+    "LinearFunction",
+    "PolynomialFunction",
+    *SPLINES,
+    "PiecewiseLinearFunction",
+    "Sine",
+    "MultiplierFunction",
+}
 
 
 def read_child_function(node: Node, wrapper: str = "function") -> Function | None:

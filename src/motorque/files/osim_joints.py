@@ -53,7 +53,8 @@ def read_joint(node: Node, parent: Frame, child: Frame) -> tuple[list[JointSpec]
     if kind == "ScapulothoracicJoint":
         return _scapulothoracic_joint(node, name, parent, child)
     raise ModelError(
-        f"{where(node)}: joints of type {kind} are not supported; the supported ones are CustomJoint, ScapulothoracicJoint, {', '.join(SIMPLE)}"
+        f"{where(node)}: joints of type {kind} are not supported; the supported ones are CustomJoint, "
+        f"ScapulothoracicJoint, {', '.join(SIMPLE)}"
     )
 
 
@@ -124,7 +125,7 @@ def _custom_joint(node: Node, name: str, parent: Frame, child: Frame) -> JointSp
         if function is None:
             function = IDENTITY if driver else Linear(0.0, 0.0)
         elements[axis] = Element(function, names.index(driver[0]) if driver else -1)
-    if (dangling := [n for n in names if n not in order]):
+    if dangling := [n for n in names if n not in order]:
         raise ModelError(f"{where(node)}: no axis of joint {name!r} follows the coordinate {dangling[0]!r}")
     coordinates = tuple(_coordinate(n, _is_rotational(i, elements)) for i, n in enumerate(nodes))
     return JointSpec(name, "CustomJoint", parent, child, coordinates, tuple(elements), axes[:3], axes[3:])
@@ -190,5 +191,3 @@ def _scapulothoracic_joint(node: Node, name: str, parent: Frame, child: Frame) -
         rotation_axes=np.array([axis, np.cross([0.0, 0.0, 1.0], axis), [0.0, 0.0, 1.0]]),
     )
     return [surface, winging], [Body(middle, 0.0, np.zeros(3), np.zeros((3, 3)))]
-
-

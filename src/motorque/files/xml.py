@@ -29,12 +29,16 @@ def parse_xml(path: str | Path) -> etree._ElementTree:
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file; check the name")
     if path.stat().st_size > MAX_BYTES:
-        raise FileFormatError(f"{path}: {path.stat().st_size / 1e6:.0f} MB of XML is more than the {MAX_BYTES / 1e6:.0f} MB limit")
+        raise FileFormatError(
+            f"{path}: {path.stat().st_size / 1e6:.0f} MB of XML is more than the {MAX_BYTES / 1e6:.0f} MB limit"
+        )
     data = path.read_bytes()
     if not data.strip():
         raise FileFormatError(f"{path}: the file is empty; export it again")
     if re.search(rb"<!(DOCTYPE|ENTITY)", data, re.IGNORECASE):
-        raise FileFormatError(f"{path}: declares a document type or entities, which are refused for safety; remove the <!DOCTYPE …> block")
+        raise FileFormatError(
+            f"{path}: declares a document type or entities, which are refused for safety; remove the <!DOCTYPE …> block"
+        )
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
@@ -44,7 +48,9 @@ def parse_xml(path: str | Path) -> etree._ElementTree:
     try:
         return etree.ElementTree(etree.fromstring(data, parser))
     except etree.XMLSyntaxError as error:
-        raise FileFormatError(f"{path}: not well-formed XML at line {error.lineno}: {error.msg}; the file may be cut off") from None
+        raise FileFormatError(
+            f"{path}: not well-formed XML at line {error.lineno}: {error.msg}; the file may be cut off"
+        ) from None
 
 
 def where(node: Node) -> str:
@@ -78,7 +84,9 @@ def boolean(node: Node, tag: str, default: bool) -> bool:
     raise FileFormatError(f"{where(node)}: <{tag}> must be true or false, got {value!r}")
 
 
-def numbers(node: Node, tag: str, count: int | None = None, default: tuple[float, ...] | None = None) -> NDArray[np.float64]:
+def numbers(
+    node: Node, tag: str, count: int | None = None, default: tuple[float, ...] | None = None
+) -> NDArray[np.float64]:
     """Numbers in a child element.
 
     Args:

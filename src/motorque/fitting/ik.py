@@ -110,7 +110,11 @@ def inverse_kinematics(
     targets = torch.nan_to_num(measured)
     solver = _Solver(body, targets, w, _tasks(skeleton, tasks, len(targets)))
     q0 = body.default_pose
-    first = starting_poses(body, targets, w, q0) if start is None else body.couple(torch.as_tensor(start, dtype=torch.float64))
+    first = (
+        starting_poses(body, targets, w, q0)
+        if start is None
+        else body.couple(torch.as_tensor(start, dtype=torch.float64))
+    )
     every = torch.arange(len(first))
     if start is None and in_sequence:
         first = solver.approach(first, markers.times)
@@ -121,10 +125,13 @@ def inverse_kinematics(
     q = _unwrap(body, q) if in_sequence else q
     blind = np.flatnonzero(seen.sum(-1).numpy() == 0)
     if len(blind):
-        journal.warn(f"{len(blind)} frames have no marker at all (first at {markers.times[blind[0]]:g} s); their pose is a guess", "ik")
+        first_blind = f"{markers.times[blind[0]]:g} s"
+        journal.warn(f"{len(blind)} frames have no marker at all (first at {first_blind}); their pose is a guess", "ik")
     stuck = int((~converged).sum())
     if stuck:
-        journal.warn(f"inverse kinematics did not settle in {stuck} of {len(q)} frames; their pose is the best one found", "ik")
+        journal.warn(
+            f"inverse kinematics did not settle in {stuck} of {len(q)} frames; their pose is the best one found", "ik"
+        )
     model = marker_positions(body, q)
     error = torch.where(seen, (model - targets).norm(dim=-1), torch.nan).numpy()
     return IKResult(
@@ -147,7 +154,9 @@ def _choose_markers(
         )
     alone = [n for n in markers.names if n not in skeleton.marker_names]
     if alone:
-        journal.info(f"{len(alone)} markers of the recording are not on the model and are not used: {', '.join(alone)}", "ik")
+        journal.info(
+            f"{len(alone)} markers of the recording are not on the model and are not used: {', '.join(alone)}", "ik"
+        )
     chosen = {n: 1.0 if weights is None else float(weights.get(n, 0.0)) for n in common}
     chosen = {n: w for n, w in chosen.items() if w > 0}
     if not chosen:
@@ -181,12 +190,15 @@ class _Solver:
         self.variables = [i for i in skeleton.free_coordinates if not skeleton.coordinates[i].locked]
         self.has_tasks = bool((self.task_weight > 0).any())
         self.keep = torch.tensor(self.variables)
-        bounds = [skeleton.coordinates[i].range if skeleton.coordinates[i].clamped else (-np.inf, np.inf) for i in self.variables]
+        bounds = [
+            skeleton.coordinates[i].range if skeleton.coordinates[i].clamped else (-np.inf, np.inf)
+            for i in self.variables
+        ]
         self.lower, self.upper = (torch.tensor(b, dtype=torch.float64) for b in zip(*bounds, strict=True))
         self.held = skeleton.default_pose
 
     def expand(self, x: Tensor) -> Tensor:
-        """All coordinates from the variables, [K, n] → [K, nq]: locked ones at their default, coupled ones by their coupler."""
+        """All coordinates from the variables, [K, n] → [K, nq]: locked ones at their default, couplers obeyed."""
         q = self.held.expand(len(x), -1).clone()
         q[:, self.variables] = x
         return self.skeleton.couple(q)
@@ -220,8 +232,8 @@ class _Solver:
         return self.expand(x), solution.cost, solution.converged
 
     def approach(self, q: Tensor, times: NDArray[np.float64]) -> Tensor:
-        """Better starts for all frames [T, nq]: a few frames are solved from far, and their poses, interpolated, are near
-        enough for the next ones to follow in a few rounds.
+        """Better starts for all frames [T, nq]: a few frames are solved from far, and their poses, interpolated, are
+        near enough for the next ones to follow in a few rounds.
         """
         rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 1.0
         every = torch.arange(len(q))

@@ -15,6 +15,7 @@ from motorque.skeleton.functions import Linear
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 def rigid_fit(source: Array, target: Array, weights: Array) -> tuple[Array, Array]:
@@ -61,7 +62,7 @@ def starting_poses(skeleton: Skeleton, targets: Tensor, weights: Tensor, base: T
     poses = forward_kinematics(skeleton, base)
     on = skeleton.marker_body.numpy()
     seen = (weights > 0).numpy()
-    for body, joint in enumerate(skeleton.joints):
+    for body in range(len(skeleton.joints)):
         coordinates = _free_root(skeleton, body)
         if coordinates is None:
             continue
@@ -105,7 +106,7 @@ def _free_root(skeleton: Skeleton, body: int) -> list[tuple[int, Linear]] | None
     return found
 
 
-def _fit(model: Array, targets: Array, seen: Array, own: Array, members: Array) -> tuple[Array, Array, Array]:
+def _fit(model: Array, targets: Array, seen: Mask, own: Mask, members: Mask) -> tuple[Array, Array, NDArray[np.int64]]:
     """Rigid fit on a body's own markers where at least three that span a plane are seen, else on all beyond it."""
     rotation, shift = rigid_fit(model, targets, (seen & members).astype(float))
     count = (seen & members).sum(-1)

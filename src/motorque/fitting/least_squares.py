@@ -47,12 +47,13 @@ def solve_bounded(
 ) -> Solution:
     """Minimize T independent costs within bounds.
 
-    Each round takes a damped step in the variables that no bound holds (Gauss-Newton's from far, Newton's when near,
-    and where the Hessian is positive), clips it to the bounds, and keeps it where the cost falls. Problems that have settled leave the batch.
+    Each round takes a damped step in the variables that no bound holds (Gauss-Newton's from far, Newton's when near and
+    where the Hessian is positive), clips it to the bounds, and keeps it where the cost falls. Problems that have
+    settled leave the batch.
 
     Args:
-        equations: ``(x [K, n], which [K]) -> cost [K], gradient [K, n], Gauss-Newton matrix [K, n, n], rest of the Hessian
-            [K, n, n]`` of the problems ``which``.
+        equations: ``(x [K, n], which [K]) -> cost [K], gradient [K, n], Gauss-Newton matrix [K, n, n], rest of the
+            Hessian [K, n, n]`` of the problems ``which``.
         start: Starting points, shape [T, n]; clipped to the bounds.
         lower: Lower bounds, shape [n]; ``-inf`` for none.
         upper: Upper bounds, shape [n].
@@ -75,7 +76,9 @@ def solve_bounded(
     while len(active) and rounds < max_rounds:
         rounds += 1
         here = x[active]
-        step, promise = _steps(here, gradient, matrix, near[active, None, None] * curvature, damping[active], lower, upper)
+        step, promise = _steps(
+            here, gradient, matrix, near[active, None, None] * curvature, damping[active], lower, upper
+        )
         settled = promise <= tolerance * cost
         trial = (here + step.clamp(-largest_step, largest_step)).clamp(lower, upper)
         new_cost, new_gradient, new_matrix, new_curvature = _evaluate(equations, trial, active)
@@ -94,7 +97,8 @@ def solve_bounded(
         settled |= ~better & (damping[active] > 1e8)
         converged[active[settled]] = True
         keep = ~settled
-        active, cost, gradient, matrix, curvature = active[keep], cost[keep], gradient[keep], matrix[keep], curvature[keep]
+        active, cost, gradient = active[keep], cost[keep], gradient[keep]
+        matrix, curvature = matrix[keep], curvature[keep]
     return Solution(x, best, converged, rounds)
 
 

@@ -2,8 +2,9 @@
 
 The velocity of a marker at p is v + ω × p, linear in the twist (ω, v) that a coordinate causes. So the normal matrix of
 all markers that a coordinate moves has the form of a rigid body's inertia, with marker weights in place of masses, and
-the whole matrix follows by the composite-rigid-body algorithm: sums over subtrees, then one product of twists. The curvature
-that Gauss-Newton leaves out is as cheap: an axis nearer to ground turns the velocities that all further ones cause.
+the whole matrix follows by the composite-rigid-body algorithm: sums over subtrees, then one product of twists. The
+curvature that Gauss-Newton leaves out is as cheap: an axis nearer to ground turns the velocities that all further ones
+cause.
 
 Source: the algorithm is Featherstone, Rigid Body Dynamics Algorithms (2008), section 6.2, applied to weights.
 """
@@ -60,8 +61,8 @@ class MarkerSystem:
             weights: Weight of each marker, shape [T, M].
 
         Returns:
-            Cost [T], gradient [T, nq], Gauss-Newton matrix and curvature [T, nq, nq], by all coordinates, couplers not yet
-            applied. The curvature leaves out the bending of coordinate functions, which is small.
+            Cost [T], gradient [T, nq], Gauss-Newton matrix and curvature [T, nq, nq], by all coordinates, couplers not
+            yet applied. The curvature leaves out the bending of coordinate functions, which is small.
         """
         skeleton = self.skeleton
         elements = joint_elements(skeleton, q)
@@ -75,7 +76,9 @@ class MarkerSystem:
         wp = w * p
         # Everything that is summed over the markers beyond each body, in one product.
         squares, turned = wp[..., :, None] * p[..., None, :], p[..., :, None] * force[..., None, :]
-        features = torch.cat([w, wp, squares.flatten(-2), turned.flatten(-2), torch.linalg.cross(p, force), force], dim=-1)
+        features = torch.cat(
+            [w, wp, squares.flatten(-2), turned.flatten(-2), torch.linalg.cross(p, force), force], dim=-1
+        )
         sums = (self.below @ features)[..., self.owner, :]
         weight, first = sums[..., :1], sums[..., 1:4]
         second, pull = sums[..., 4:13].unflatten(-1, (3, 3)), sums[..., 13:22].unflatten(-1, (3, 3))

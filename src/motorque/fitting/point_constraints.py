@@ -33,17 +33,19 @@ class PointConstraintPenalty:
         owner = torch.as_tensor(coordinate_bodies(skeleton), device=q.device)
         gaps, jacobians = [], []
         for c in skeleton.point_constraints:
-            gap, jacobian = 0.0, 0.0
+            gap, jacobian = torch.zeros((), dtype=q.dtype, device=q.device), torch.zeros_like(twists[..., 3:])
             for sign, body, point in ((1.0, c.body_1, c.point_1), (-1.0, c.body_2, c.point_2)):
                 p = poses.point(body, torch.tensor(point, dtype=q.dtype, device=q.device))
                 gap = gap + sign * p
                 if body != GROUND:
-                    column = twists[..., 3:] + torch.linalg.cross(twists[..., :3], p[..., None, :].expand_as(twists[..., :3]))
+                    column = twists[..., 3:] + torch.linalg.cross(
+                        twists[..., :3], p[..., None, :].expand_as(twists[..., :3])
+                    )
                     jacobian = jacobian + sign * column * below[owner, body][:, None]
             gaps.append(gap)
             jacobians.append(jacobian)
-        r = torch.cat(gaps, dim=-1)  # type: ignore[arg-type]
-        j = torch.cat(jacobians, dim=-1)  # type: ignore[arg-type]
+        r = torch.cat(gaps, dim=-1)
+        j = torch.cat(jacobians, dim=-1)
         return (
             0.5 * self.stiffness * r.square().sum(-1),
             self.stiffness * (j @ r[..., None])[..., 0],

@@ -79,7 +79,9 @@ def body_motion(
     a: list[Tensor] = []
     cross = torch.linalg.cross
     for body, (parent, joint) in enumerate(zip(skeleton.parents, skeleton.joints, strict=True)):
-        wp, dwp, vp, ap = (zero, zero, zero, zero) if parent == GROUND else (w[parent], dw[parent], v[parent], a[parent])
+        wp, dwp, vp, ap = (
+            (zero, zero, zero, zero) if parent == GROUND else (w[parent], dw[parent], v[parent], a[parent])
+        )
         p_parent = zero if parent == GROUND else poses.position[..., parent, :]
         rel_w, rel_dw = relative_velocity[..., body, :], relative_acceleration[..., body, :]
         slide_v, slide_a = slide_velocity[..., body, :], slide_acceleration[..., body, :]
@@ -123,8 +125,8 @@ def inverse_dynamics(
         a: Generalized accelerations, shape [..., nv].
         wrenches: External force [N] and moment about the **ground origin** [N·m] on a body, by body name, in ground,
             each of shape [..., 3].
-        as_simbody: Whether the axes of custom joints turn as in Simbody, for an answer that equals OpenSim's, instead of
-            as they do (see `simbody_rates`).
+        as_simbody: Whether the axes of custom joints turn as in Simbody, for an answer that equals OpenSim's, instead
+            of as they do (see `simbody_rates`).
 
     Returns:
         Generalized forces [N·m or N], shape [..., nv], one for every coordinate, coupled ones included.
@@ -160,7 +162,9 @@ def inertial_wrenches(skeleton: Skeleton, poses: BodyPoses, motion: BodyMotion) 
     """
     arm = _turn(poses.rotation, skeleton.mass_center)
     w, dw = motion.angular_velocity, motion.angular_acceleration
-    center_acceleration = motion.acceleration + torch.linalg.cross(dw, arm) + torch.linalg.cross(w, torch.linalg.cross(w, arm))
+    center_acceleration = (
+        motion.acceleration + torch.linalg.cross(dw, arm) + torch.linalg.cross(w, torch.linalg.cross(w, arm))
+    )
     force = skeleton.mass[:, None] * (center_acceleration - skeleton.gravity)
     inertia = poses.rotation @ skeleton.inertia @ poses.rotation.transpose(-1, -2)
     moment = _turn(inertia, dw) + torch.linalg.cross(w, _turn(inertia, w))

@@ -116,8 +116,8 @@ def joint_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tens
         elements: Displacements, shape [..., B, 6].
 
     Returns:
-        Rotation, shape [..., B, 3, 3], position [m], shape [..., B, 3], and the three rotation axes in F, each turned by
-        the rotations before it, shape [..., B, 3 (axis), 3].
+        Rotation, shape [..., B, 3, 3], position [m], shape [..., B, 3], and the three rotation axes in F, each turned
+        by the rotations before it, shape [..., B, 3 (axis), 3].
     """
     axes = skeleton.rotation_axes
     r = axis_rotation(axes, elements[..., :3])
@@ -130,8 +130,8 @@ def joint_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tens
 
 
 def body_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Pose of every body in its tree parent, rotation [..., B, 3, 3] and position [m], shape [..., B, 3], and the joints'
-    carried rotation axes as of :func:`joint_transforms`.
+    """Pose of every body in its tree parent, rotation [..., B, 3, 3] and position [m], shape [..., B, 3], and the
+    joints' carried rotation axes as of :func:`joint_transforms`.
 
     Args:
         skeleton: The skeleton.

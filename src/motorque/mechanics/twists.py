@@ -118,7 +118,9 @@ def coordinate_twists(skeleton: Skeleton, q: Tensor, axes: JointAxes) -> Tensor:
     kind = driven.entry % 6
     rotates = torch.as_tensor(kind < 3, device=q.device)[:, None]
     which = torch.as_tensor(kind % 3, device=q.device)
-    sign = torch.tensor([-1.0 if skeleton.joints[b].reversed else 1.0 for b in driven.entry // 6], dtype=q.dtype, device=q.device)
+    sign = torch.tensor(
+        [-1.0 if skeleton.joints[b].reversed else 1.0 for b in driven.entry // 6], dtype=q.dtype, device=q.device
+    )
     rotation, translation = axes.rotation[..., body, which, :], axes.translation[..., body, which, :]
     moment = torch.linalg.cross(axes.origin[..., body, :], rotation)
     twist = torch.cat([torch.where(rotates, rotation, 0.0), torch.where(rotates, moment, translation)], dim=-1)

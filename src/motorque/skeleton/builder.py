@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from motorque.errors import ModelError
-from motorque.skeleton.functions import Linear
+from motorque.skeleton.functions import Function, Linear
 from motorque.skeleton.skeleton import (
     STANDARD_GRAVITY,
     ContactSphere,
@@ -31,7 +31,7 @@ BALL_AXES = np.eye(3)
 
 @dataclass(frozen=True)
 class Body:
-    """A rigid body: mass [kg], centre of mass in its frame [m], inertia about the centre of mass [kg·m²], shape [3, 3]."""
+    """A rigid body: mass [kg], centre of mass in its frame [m], inertia about that centre [kg·m²], shape [3, 3]."""
 
     name: str
     mass: float
@@ -89,7 +89,7 @@ class Attachments:
     """What hangs on the bodies, by name: markers, couplers, constraints, contact spheres."""
 
     markers: Sequence[tuple[str, Frame, bool]] = ()
-    couplers: Sequence[tuple[str, str, str, object, float]] = ()
+    couplers: Sequence[tuple[str, str, str, Function, float]] = ()
     point_constraints: Sequence[tuple[str, str, Array, str, Array]] = ()
     contact_spheres: Sequence[tuple[str, str, Array, float]] = ()
 
@@ -114,9 +114,13 @@ def build_skeleton(
     by_name = {body.name: body for body in bodies}
     index = {"ground": -1, **{child: i for i, (_, child, _) in enumerate(order)}}
     coordinates = tuple(replace(c, joint=j.name) for j in joints for c in j.coordinates)
-    first = dict(zip([j.name for j in joints], np.cumsum([0] + [len(j.coordinates) for j in joints[:-1]]).tolist(), strict=True))
+    first = dict(
+        zip([j.name for j in joints], np.cumsum([0] + [len(j.coordinates) for j in joints[:-1]]).tolist(), strict=True)
+    )
     coordinate_index = {c.name: i for i, c in enumerate(coordinates)}
-    _check_masses(name, [(by_name[child], joint) for joint, child, _ in order], {p for j, _, _ in order for p in _ends(j)})
+    _check_masses(
+        name, [(by_name[child], joint) for joint, child, _ in order], {p for j, _, _ in order for p in _ends(j)}
+    )
 
     def tensor(values: object) -> torch.Tensor:
         return torch.as_tensor(np.array(values, dtype=np.float64))
@@ -150,7 +154,9 @@ def build_skeleton(
     return Skeleton(
         name=name,
         body_names=tuple(child for _, child, _ in order),
-        parents=tuple(index[spec.parent.body if child == spec.child.body else spec.child.body] for spec, child, _ in order),
+        parents=tuple(
+            index[spec.parent.body if child == spec.child.body else spec.child.body] for spec, child, _ in order
+        ),
         joints=tuple(joint(spec, rev) for spec, _, rev in order),
         coordinates=coordinates,
         mass=tensor([by_name[child].mass for _, child, _ in order]),
@@ -163,10 +169,12 @@ def build_skeleton(
         rotation_axes=tensor([_unit(name, spec, spec.rotation_axes) for spec, _, _ in order]).reshape(n, 3, 3),
         translation_axes=tensor([_unit(name, spec, spec.translation_axes) for spec, _, _ in order]).reshape(n, 3, 3),
         translation_scale=torch.ones(n, 3, dtype=torch.float64),
-        markers=tuple(Marker(label, body_index(f.body, f"marker {label!r}"), fixed) for label, f, fixed in attachments.markers),
+        markers=tuple(
+            Marker(label, body_index(f.body, f"marker {label!r}"), fixed) for label, f, fixed in attachments.markers
+        ),
         marker_position=tensor([f.position for _, f, _ in attachments.markers]).reshape(-1, 3),
         couplers=tuple(
-            Coupler(label, follows(f"coupler {label!r}", dep), follows(f"coupler {label!r}", ind), function, scale)  # type: ignore[arg-type]
+            Coupler(label, follows(f"coupler {label!r}", dep), follows(f"coupler {label!r}", ind), function, scale)
             for label, dep, ind, function, scale in attachments.couplers
         ),
         point_constraints=tuple(
@@ -225,8 +233,8 @@ def _spanning_tree(name: str, bodies: Sequence[Body], joints: Sequence[JointSpec
                 used.add(joint.name)
                 if other in reached:
                     raise ModelError(
-                        f"{name}: joint {joint.name!r} closes a loop between {body!r} and {other!r}; loops are not supported: "
-                        "replace one joint of the loop by a constraint"
+                        f"{name}: joint {joint.name!r} closes a loop between {body!r} and {other!r}; loops are not "
+                        "supported: replace one joint of the loop by a constraint"
                     )
                 reached.add(other)
                 order.append((joint, other, joint.parent.body == other))
@@ -236,7 +244,9 @@ def _spanning_tree(name: str, bodies: Sequence[Body], joints: Sequence[JointSpec
     grow("ground")
     lost = [b.name for b in bodies if b.name not in reached]
     if lost:
-        raise ModelError(f"{name}: no chain of joints connects body {lost[0]!r} to ground; add its joint or its missing parent")
+        raise ModelError(
+            f"{name}: no chain of joints connects body {lost[0]!r} to ground; add its joint or its missing parent"
+        )
     position = {child: i for i, (_, child, _) in enumerate(order)}
     assert all(position.get(next(e for e in _ends(j) if e != child), -1) < i for i, (j, child, _) in enumerate(order))
     return order

@@ -128,7 +128,9 @@ def scaled(function: Function, factor: float) -> Function:
         return Polynomial(tuple(c * factor for c in function.coefficients))
     if isinstance(function, Sine):
         return Sine(function.amplitude * factor, function.frequency, function.phase, function.offset * factor)
-    return Piecewise(function.x, tuple((a * factor, b * factor, c * factor, d * factor) for a, b, c, d in function.pieces))
+    return Piecewise(
+        function.x, tuple((a * factor, b * factor, c * factor, d * factor) for a, b, c, d in function.pieces)
+    )
 
 
 def is_constant(function: Function) -> bool:

@@ -1,8 +1,9 @@
 """The body as data: a tree of rigid bodies, the joints between them, and what is attached to it.
 
 Bodies are listed parents first; joint ``i`` connects body ``i`` to body ``parents[i]`` (-1 is ground). A joint has a
-parent frame F and a child frame M and is driven by six elements, three translations along axes fixed in F and then three
-body-fixed rotations, each the product of two functions of one coordinate each (the second is 1 but for ellipsoids):
+parent frame F and a child frame M and is driven by six elements, three translations along axes fixed in F and then
+three body-fixed rotations, each the product of two functions of one coordinate each (the second is 1 but for
+ellipsoids):
 
     X_FM = translation(t1 d1 + t2 d2 + t3 d3) · R(a1, r1) R(a2, r2) R(a3, r3)
 
@@ -15,6 +16,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +79,8 @@ class Joint:
         elements: Three rotations, then three translations.
         coordinates: Indices of its coordinates.
         reversed: Whether the model file has parent and child the other way round than the tree.
-        ball: Indices of three coordinates whose speeds are an angular velocity in the parent frame (ball and free joints).
+        ball: Indices of three coordinates whose speeds are an angular velocity in the parent frame (ball and free
+            joints).
     """
 
     name: str
@@ -90,7 +93,7 @@ class Joint:
 
 @dataclass(frozen=True)
 class Marker:
-    """A point fixed to a body; ``fixed`` ones are not moved by marker placement. Its offset is in the skeleton's tensor."""
+    """A point fixed to a body; marker placement leaves ``fixed`` ones alone. Its offset is in the skeleton's tensor."""
 
     name: str
     body: int
@@ -254,8 +257,9 @@ class Skeleton:
         return jacobian[..., list(self.free_coordinates)]
 
     def fold_couplers(self, q: Tensor, gradient: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:
-        """A gradient [..., nq] and symmetric matrices [..., nq, nq] with the coupled coordinates' rows and columns added to
-        those of the coordinates that they follow (in place); the coupled ones' own entries are left over and mean nothing.
+        """A gradient [..., nq] and symmetric matrices [..., nq, nq] with the rows and columns of coupled coordinates
+        added to those of the coordinates that they follow (in place); the coupled ones' own entries are left over and
+        mean nothing.
         """
         for coupler in reversed(self._couplers_in_order):
             d, i = coupler.dependent, coupler.independent
@@ -281,7 +285,9 @@ class Skeleton:
         while waiting:
             ready = [c for c in waiting if c.independent in settled]
             if not ready:
-                raise ModelError(f"{self.name}: the couplers {', '.join(c.name for c in waiting)} drive each other in a circle")
+                raise ModelError(
+                    f"{self.name}: the couplers {', '.join(c.name for c in waiting)} drive each other in a circle"
+                )
             ordered += ready
             settled |= {c.dependent for c in ready}
             waiting = [c for c in waiting if c not in ready]
@@ -296,7 +302,7 @@ class Skeleton:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Skeleton:
         """The same skeleton with its tensors on another device or in another precision."""
-        changed = {
+        changed: dict[str, Any] = {
             f.name: value.to(device=device, dtype=dtype)
             for f in dataclasses.fields(self)
             if isinstance(value := getattr(self, f.name), Tensor)
@@ -317,8 +323,10 @@ class Skeleton:
         if not kept:
             return self
         place = {GROUND: GROUND, **{body: i for i, body in enumerate(kept)}}
-        tensors = ("mass", "mass_center", "inertia", "parent_rotation", "parent_position", "child_rotation", "child_position",
-                   "rotation_axes", "translation_axes", "translation_scale")  # fmt: skip
+        tensors = (
+            "mass", "mass_center", "inertia", "parent_rotation", "parent_position", "child_rotation",
+            "child_position", "rotation_axes", "translation_axes", "translation_scale",
+        )  # fmt: skip
         return dataclasses.replace(
             self,
             body_names=tuple(self.body_names[b] for b in kept),

@@ -58,13 +58,20 @@ def ik_step(
     recording = read_trc(markers, end=end, journal=journal).between(start, end)
     weights = plan.marker_weights or None
     if weights is not None:
-        unknown = [n for n, w in weights.items() if w > 0 and (n not in skeleton.marker_names or n not in recording.names)]
+        unknown = [
+            n for n, w in weights.items() if w > 0 and (n not in skeleton.marker_names or n not in recording.names)
+        ]
         if unknown:
-            journal.info(f"tasks for markers that the model or the recording lacks: {', '.join(unknown)}", str(tasks or setup))
+            journal.info(
+                f"tasks for markers that the model or the recording lacks: {', '.join(unknown)}", str(tasks or setup)
+            )
     wanted = coordinate_tasks(skeleton, plan, recording.times, journal)
     evidence = side_evidence(skeleton, recording, weights=weights, tasks=wanted)
     if evidence is not None and evidence.swapped:
-        raise DataError(f"{markers}: left and right seem exchanged ({evidence}); exchange the labels, or use `motorque analyze`, which does")
+        raise DataError(
+            f"{markers}: left and right seem exchanged ({evidence}); exchange the labels, or use `motorque analyze`, "
+            "which does"
+        )
     result = inverse_kinematics(
         skeleton,
         recording,
@@ -85,10 +92,14 @@ def _plan(setup: Path | None, tasks: Path | None) -> IKSetup:
     if tasks is None:
         return plan
     own = read_ik_setup(tasks)
-    return IKSetup(own.marker_weights, own.coordinate_tasks, time_range=plan.time_range, coordinate_file=plan.coordinate_file)
+    return IKSetup(
+        own.marker_weights, own.coordinate_tasks, time_range=plan.time_range, coordinate_file=plan.coordinate_file
+    )
 
 
-def coordinate_tasks(skeleton: Skeleton, plan: IKSetup, times: np.ndarray, journal: Journal) -> dict[str, CoordinateTask]:
+def coordinate_tasks(
+    skeleton: Skeleton, plan: IKSetup, times: np.ndarray, journal: Journal
+) -> dict[str, CoordinateTask]:
     """The coordinate tasks of a setup with their values [rad or m]; unknown coordinates are recorded and left out.
 
     Raises:
@@ -104,7 +115,9 @@ def coordinate_tasks(skeleton: Skeleton, plan: IKSetup, times: np.ndarray, journ
             continue
         if task.source == "from_file":
             if plan.coordinate_file is None:
-                raise DataError(f"the task for {task.name} takes its value from a file, but the setup names no coordinate_file")
+                raise DataError(
+                    f"the task for {task.name} takes its value from a file, but the setup names no coordinate_file"
+                )
             motion = motion or read_motion(plan.coordinate_file, skeleton, journal=journal)
             found[task.name] = CoordinateTask(task.weight, np.interp(times, motion.times, motion.column(task.name)))
         else:
