@@ -84,6 +84,7 @@ def read_recording(
             f"{path}: files of type {kind or 'none'} are no marker recordings; give a .trc or a .c3d file"
         )
     markers = _drop_empty(markers, path, journal)
+    markers = _in_view(markers, path, journal)
     markers = repair(markers, find_problems(markers), journal=journal)
     return Recording(fill_gaps(markers, journal=journal), plates, rotation, mass, height)
 
@@ -97,6 +98,31 @@ def _drop_empty(markers: Markers, path: Path, journal: Journal) -> Markers:
         gone = [n for n in markers.names if n not in keep]
         journal.warn(f"never seen and left out: {', '.join(gone)}", str(path))
     return markers.select(keep)
+
+
+IN_VIEW, LONGEST_ABSENCE = 0.5, 0.5
+"""A person is in view while at least this share of the markers is seen, and stays so over this long a drop-out [s]."""
+
+
+def _in_view(markers: Markers, path: Path, journal: Journal) -> Markers:
+    """The longest stretch in which the person is in view: laboratories record before one enters and after one leaves."""
+    count = markers.seen.sum(axis=1)
+    enough = np.flatnonzero(count >= max(3.0, IN_VIEW * float(np.quantile(count[count > 0], 0.9))))
+    if len(enough) == 0:
+        return markers
+    breaks = np.flatnonzero(np.diff(markers.times[enough]) > LONGEST_ABSENCE)
+    stretches = np.split(enough, breaks + 1)
+    best = max(stretches, key=lambda frames: markers.times[frames[-1]] - markers.times[frames[0]])
+    first, last = int(best[0]), int(best[-1])
+    if last - first + 1 == len(markers.times):
+        return markers
+    journal.repair(
+        f"only {markers.times[first]:.2f} to {markers.times[last]:.2f} s of {markers.times[0]:.2f} to {markers.times[-1]:.2f} s "
+        "are analysed: outside it fewer than half of the markers are seen",
+        str(path),
+    )
+    keep = slice(first, last + 1)
+    return _drop_empty(Markers(markers.times[keep], markers.positions[keep], markers.names), path, journal)
 
 
 def _plates(records: tuple) -> Loads | None:  # type: ignore[type-arg]
