@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from typing import TypeAlias
@@ -35,22 +36,39 @@ def parse_xml(path: str | Path) -> etree._ElementTree:
     data = path.read_bytes()
     if not data.strip():
         raise FileFormatError(f"{path}: the file is empty; export it again")
-    if re.search(rb"<!(DOCTYPE|ENTITY)", data, re.IGNORECASE):
+    forbidden = FileFormatError(
+        f"{path}: declares a document type or entities, which are refused for safety; remove the <!DOCTYPE …> block"
+    )
+    # Without the zero bytes the wide encodings look like ASCII.
+    if re.search(rb"<!(DOCTYPE|ENTITY)", data.replace(b"\0", b""), re.IGNORECASE):
+        raise forbidden
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(_utf_8_if_it_says_so(data), parser)
+    except etree.XMLSyntaxError as error:
+        reason = " ".join(str(error.msg).split())
         raise FileFormatError(
-            f"{path}: declares a document type or entities, which are refused for safety; remove the <!DOCTYPE …> block"
-        )
+            f"{path}: not well-formed XML at line {error.lineno}: {reason}; the file may be cut off"
+        ) from None
+    tree = root.getroottree()
+    # Bytes can hide a declaration in encodings such as UTF-7; the parser, which decoded them, knows.
+    if tree.docinfo.internalDTD is not None:
+        raise forbidden
+    return tree
+
+
+def _utf_8_if_it_says_so(data: bytes) -> bytes:
+    """The same bytes, but Windows-1252 turned into the UTF-8 that a file claims to hold or leaves unsaid."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
+        return data  # characters of two or four bytes
+    declared = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([^"']*)""", data)
+    if declared is not None and declared[1].upper() not in (b"UTF-8", b"UTF8"):
+        return data
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        data = re.sub(rb'encoding="[^"]*"', b'encoding="UTF-8"', data[:200], count=1) + data[200:]
-        data = data.decode("cp1252", errors="replace").encode("utf-8")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    try:
-        return etree.ElementTree(etree.fromstring(data, parser))
-    except etree.XMLSyntaxError as error:
-        raise FileFormatError(
-            f"{path}: not well-formed XML at line {error.lineno}: {error.msg}; the file may be cut off"
-        ) from None
+        return data.decode("cp1252", errors="replace").encode("utf-8")
+    return data
 
 
 def where(node: Node) -> str:
