@@ -19,7 +19,8 @@ from motorque.series import Markers
 from motorque.skeleton.skeleton import Skeleton
 
 LEVEL_STD = np.radians(5.0)
-"""How level a flat foot is [rad]: a shoe drops by about a centimetre from heel to ball, soles give, and arches differ."""
+"""How level a flat foot is [rad]: a shoe drops by about a centimetre from heel to ball, soles give, arches
+differ."""
 
 LOW = 0.010
 """A marker counts as down within this of its lowest height [m]."""

@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motorque.errors import DataError
+from motorque.fitting.chain_extents import chain_extents
 from motorque.fitting.foot_flat import LevelFeet, feet_of, flat_frames
 from motorque.fitting.ik import inverse_kinematics
+from motorque.fitting.scale_groups import ScaleGroup, default_groups
 from motorque.journal import Journal
-from motorque.mechanics.kinematics import BodyPoses, forward_kinematics, joint_elements, marker_positions
+from motorque.mechanics.kinematics import forward_kinematics, joint_elements, marker_positions
 from motorque.mechanics.twists import coordinate_bodies, coordinate_twists, descendant_matrix, joint_axes
 from motorque.series import Markers, Scales
 from motorque.skeleton.scaling import scale_lengths
@@ -58,14 +60,6 @@ that a pull on each of them would bend to itself."""
 
 
 @dataclass(frozen=True)
-class ScaleGroup:
-    """Bodies and axes that share one factor: pairs of a body name and axes (``"xyz"``, ``"y"``)."""
-
-    name: str
-    members: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
 class BodyFit:
     """A skeleton fitted to a person by its motion.
 
@@ -80,32 +74,6 @@ class BodyFit:
     scales: Scales
     rms: float
     marker_shift: Mapping[str, float]
-
-
-def default_groups(skeleton: Skeleton) -> list[ScaleGroup]:
-    """Scale groups for a full body: pelvis and trunk by axis, limbs segment by segment, left and right together.
-
-    Bodies of other skeletons that carry none of the usual names each get one factor for all axes.
-    """
-    names = skeleton.body_names
-    sides = ("_r", "_l")
-
-    def both(*stems: str) -> tuple[tuple[str, str], ...]:
-        return tuple((stem + side, "xyz") for stem in stems for side in sides if stem + side in names)
-
-    groups = [
-        ScaleGroup(f"{body} {axis}", ((body, axis),)) for body in ("pelvis", "torso") if body in names for axis in "xyz"
-    ]
-    groups += [
-        ScaleGroup("thigh", both("femur", "patella")),
-        ScaleGroup("shank", both("tibia")),
-        ScaleGroup("foot", both("talus", "calcn", "toes")),
-        ScaleGroup("upper arm", both("humerus")),
-        ScaleGroup("forearm", both("ulna", "radius", "hand")),
-    ]
-    groups = [g for g in groups if g.members]
-    covered = {body for g in groups for body, _ in g.members}
-    return groups + [ScaleGroup(n, ((n, "xyz"),)) for n in names if n not in covered]
 
 
 def fit_body(
@@ -190,8 +158,10 @@ def _choose_frames(
 
 
 class _Problem:
-    """Residuals and derivatives of the joint fit. Unknowns θ: log scale of the person, log scales of the groups relative
-    to it, marker offsets [m] in their (scaled) bodies."""
+    """Residuals and derivatives of the joint fit.
+
+    Unknowns θ: log scale of the person, log scales of the groups relative to it, marker offsets [m] in their bodies.
+    """
 
     def __init__(
         self,
@@ -215,7 +185,7 @@ class _Problem:
         self.size_mean = 0.0 if height_ratio is None else float(np.log(height_ratio))
         self.size_std = SIZE_STD if height_ratio is None else HEIGHT_STD
         self.variables = [i for i in skeleton.free_coordinates if not skeleton.coordinates[i].locked]
-        self.extents = _chain_extents(skeleton)
+        self.extents = chain_extents(skeleton)
 
     @property
     def head(self) -> int:
@@ -323,7 +293,7 @@ class _Problem:
         ]
 
     def _jacobians(self, theta: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Residuals in standard deviations [K, n], their derivatives by θ [K, n, nθ] and by the free coordinates [K, n, nq]."""
+        """Residuals in standard deviations [K, n] and derivatives by θ [K, n, nθ] and free coordinates [K, n, nq]."""
         body = self.apply(theta)
         poses = forward_kinematics(body, q)
         p = marker_positions(body, q, poses)
@@ -392,47 +362,3 @@ class _Problem:
         to_log = torch.cat([(self.spread.sum(-1) > 0).double()[..., None], self.spread], dim=-1)
         variance = torch.einsum("bxi,ij,bxj->bx", to_log, covariance[: self.head, : self.head], to_log)
         return np.asarray((self.factors(theta) * variance.clamp(min=0).sqrt()).numpy())
-
-
-@dataclass(frozen=True, eq=False)
-class _ChainExtents:
-    """How far the chain to each marker runs through each body, unscaled.
-
-    A marker's position is a sum over the bodies between ground and it of R_body · (factors ⊙ extent): from where the
-    chain enters the body (frame M of its joint) to where it leaves it (frame F of the next joint, or the marker).
-    """
-
-    through: Tensor  # [M, B]: body lies between ground and marker
-    constant: Tensor  # [M, B, 3]: extent without the translations inside joints
-    next_joint: Tensor  # [M, B]: joint by which the chain leaves the body towards the marker, -1 at the marker
-
-    def by_factor(self, scaled: Skeleton, poses: BodyPoses, elements: Tensor, generic: Skeleton) -> Tensor:
-        """Derivative of the markers by every body's and axis' factor [m], shape [K, M, 3, B, 3]."""
-        extent = self.constant.expand(len(elements), -1, -1, -1)
-        # Translations inside the next joint belong to the body that carries its parent frame.
-        slide = (elements[..., 3:, None] * (generic.translation_axes @ generic.parent_rotation.transpose(-1, -2))).sum(
-            -2
-        )
-        index = self.next_joint.clamp(min=0)
-        extent = extent + slide[:, index] * (self.next_joint >= 0)[..., None]
-        return torch.einsum("kbix,kmbx,mb->kmibx", poses.rotation, extent, self.through)
-
-
-def _chain_extents(skeleton: Skeleton) -> _ChainExtents:
-    if any(joint.reversed for joint in skeleton.joints):
-        raise DataError(
-            f"{skeleton.name}: scaling from motion is not supported for models with reversed joints; give a static trial"
-        )
-    bodies, markers = len(skeleton.body_names), len(skeleton.markers)
-    through = torch.zeros(markers, bodies, dtype=torch.float64)
-    constant = torch.zeros(markers, bodies, 3, dtype=torch.float64)
-    next_joint = torch.full((markers, bodies), -1)
-    for m, marker in enumerate(skeleton.markers):
-        after = -1
-        for body in skeleton.ancestors(marker.body):
-            through[m, body] = 1.0
-            leave = skeleton.marker_position[m] if after < 0 else skeleton.parent_position[after]
-            constant[m, body] = leave - skeleton.child_position[body]
-            next_joint[m, body] = after
-            after = body
-    return _ChainExtents(through, constant, next_joint)

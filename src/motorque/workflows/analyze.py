@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from motorque.report.analysis import Analysis
 from motorque.report.write import write_report
 from motorque.series import Kinetics, Loads, Markers, Motion
 from motorque.signals import NaturalSpline, butterworth
+from motorque.skeleton.fullbody import Sex
 from motorque.workflows.person import Person, fit_builtin, use_model
 from motorque.workflows.recording import Recording, input_file, read_recording
 from motorque.workflows.scale import scale_step
@@ -42,7 +44,7 @@ from motorque.workflows.trial_loads import (
 )
 
 DEFAULT_CUTOFF = 6.0
-"""Low-pass cutoff of motion and loads [Hz]: the usual choice for gait (Winter, Sidwall, Hobson, J. Biomech. 7 (1974) 157)."""
+"""Low-pass cutoff of motion and loads [Hz], usual for gait (Winter, Sidwall, Hobson, J. Biomech. 7 (1974) 157)."""
 
 
 def analyze(
@@ -54,7 +56,7 @@ def analyze(
     loads: Path | None = None,
     height: float | None = None,
     mass: float | None = None,
-    sex: str = "unknown",
+    sex: Sex = "unknown",
     cutoff: float | None = None,
     up: str | None = None,
     units: str | None = None,
@@ -70,7 +72,8 @@ def analyze(
         inputs: The recording (``.trc`` or ``.c3d``); exactly one.
         out: Folder for ``model.osim``, ``markers.trc``, ``kinematics.mot``, ``loads.mot``, ``kinetics.sto``,
             ``summary.json``, ``report.html`` and ``tables/``.
-        model: The user's own model: scaled already, or generic if there is a static trial. The built-in skeleton if None.
+        model: The user's own model: scaled already, or generic if there is a static trial. The built-in skeleton if
+            None.
         static: Static trial of the same person.
         loads: Ground reaction forces (``.mot``) or an ``ExternalLoads`` file, instead of plates in the recording.
         height: Body height [m].
@@ -101,15 +104,15 @@ def analyze(
             still = None if static is None else read_recording(static, up=up, units=units, journal=journal)
         body_mass, mass_source = _mass(mass, recording, still)
         with clock("fitting the skeleton to the person", 0.1):
-            size = {"height": height or recording.height, "mass": body_mass, "mass_source": mass_source, "sex": sex}
+            size = Size(height=height or recording.height, mass=body_mass, mass_source=mass_source, sex=sex)
             person = _person(model, static, recording, still, size, folder.path, journal)
             markers = _right_way_round(person, recording.markers, journal)
             turn = quarter_turn(heading(person.skeleton, markers, weights=person.weights))
             if not np.allclose(turn, np.eye(3)):
                 markers = turn_markers(markers, turn)
                 journal.repair(
-                    "the recording was turned about the vertical by a multiple of 90° so that the person faces +X: pelvis "
-                    "tilt and list are defined for that heading",
+                    "the recording was turned about the vertical by a multiple of 90° so that the person faces +X: "
+                    "pelvis tilt and list are defined for that heading",
                     str(inputs[0]),
                 )
         with clock("inverse kinematics", 0.25):
@@ -168,6 +171,15 @@ def analyze(
     return out / "report.html"
 
 
+class Size(TypedDict):
+    """What is known of a person's size: height [m], mass [kg] and where it came from, sex."""
+
+    height: float | None
+    mass: float | None
+    mass_source: str
+    sex: Sex
+
+
 class _Clock:
     """Times the steps and tells the progress."""
 
@@ -184,8 +196,8 @@ class _Clock:
 
 def versions() -> dict[str, str]:
     """Versions of motorque and of what its numbers rest on."""
-    return {"motorque": version("motorque"), "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
-            "scipy": version("scipy")}  # fmt: skip
+    packages = {name: version(name) for name in ("motorque", "torch", "numpy", "scipy")}
+    return {**packages, "python": platform.python_version()}
 
 
 def _mass(mass: float | None, recording: Recording, still: Recording | None) -> tuple[float | None, str]:
@@ -206,7 +218,7 @@ def _person(
     static: Path | None,
     recording: Recording,
     still: Recording | None,
-    size: dict,  # type: ignore[type-arg]
+    size: Size,
     folder: Path,
     journal: Journal,
 ) -> Person:

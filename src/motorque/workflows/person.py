@@ -21,7 +21,7 @@ from motorque.journal import Journal
 from motorque.report.analysis import Subject
 from motorque.series import Markers, Scales
 from motorque.skeleton.anthropometry import with_segment_masses
-from motorque.skeleton.fullbody import fullbody
+from motorque.skeleton.fullbody import Sex, fullbody
 from motorque.skeleton.fullbody_tables import GENERIC_HEIGHT
 from motorque.skeleton.marker_sets import match_markers, skeleton_with_markers
 from motorque.skeleton.scaling import scale_lengths, set_mass
@@ -47,7 +47,7 @@ class Person:
     model: OsimModel | None
 
     def write_model(self, path: Path) -> None:
-        """Write the skeleton as ``.osim``: the user's own file with this mass where there is one, else the built-in one."""
+        """Write the skeleton as ``.osim``: the user's own file with this mass, or the built-in one."""
         if self.model is None:
             write_osim(path, self.skeleton, scales=self.scales)
             return
@@ -63,7 +63,7 @@ def fit_builtin(
     height: float | None,
     mass: float | None,
     mass_source: str,
-    sex: str,
+    sex: Sex,
     journal: Journal,
 ) -> Person:
     """Scale the built-in skeleton to a person from marker recordings.
@@ -83,8 +83,8 @@ def fit_builtin(
     match = match_markers(names, journal=journal)
     if len(match.pairs) < 6:
         raise DataError(
-            f"only {len(match.pairs)} of {len(names)} marker names ({', '.join(names[:6])}…) belong to a known marker set "
-            "(Plug-in Gait, OpenCap, Rajagopal, CMU, Helen Hayes); rename them, or give --model with markers of these names"
+            f"only {len(match.pairs)} of {len(names)} marker names ({', '.join(names[:6])}…) belong to a known marker "
+            "set (Plug-in Gait, OpenCap, Rajagopal, CMU, Helen Hayes); rename them, or give --model with these markers"
         )
     generic = skeleton_with_markers(fullbody(), match)
     known = dict(zip((name for name, _ in match.pairs), match.position_std, strict=True))
@@ -103,7 +103,7 @@ def fit_builtin(
             f"no mass was given; {mass:.1f} kg goes with the height: forces and torques scale with it (give --mass)",
             "mass",
         )
-    skeleton = set_mass(skeleton, mass) if sex == "unknown" else with_segment_masses(skeleton, mass=mass, sex=sex)  # type: ignore[arg-type]
+    skeleton = set_mass(skeleton, mass) if sex == "unknown" else with_segment_masses(skeleton, mass=mass, sex=sex)
     # Bony landmarks carry the pose; the found place of a marker is no better known than soft tissue lets it be.
     weights = {n: (MEASUREMENT_STD / max(s, MEASUREMENT_STD) if s < 0.05 else 1.0) for n, s in known.items()}
     subject = Subject(mass, mass_source, height, height_source, sex, "given" if sex != "unknown" else "not given")
@@ -111,14 +111,14 @@ def fit_builtin(
 
 
 def _labelled_right(generic: Skeleton, markers: Markers, ratio: float | None) -> Markers:
-    """The markers with left and right exchanged if the unscaled skeleton says so: exchanged sides can't be scaled to."""
+    """The markers with left and right exchanged if the unscaled skeleton says so; nothing fits them otherwise."""
     size = torch.full((len(generic.body_names), 3), ratio or 1.0, dtype=torch.float64)
     evidence = side_evidence(scale_lengths(generic, size), markers)
     return exchange_sides(markers) if evidence is not None and evidence.swapped else markers
 
 
 def _height_of(scales: Scales) -> float:
-    """Body height by the share of each segment's length in it: thigh 0.245, shank 0.246, trunk and head 0.47, foot 0.039.
+    """Body height by the share of each segment's length: thigh 0.245, shank 0.246, trunk and head 0.47, foot 0.039.
 
     Source: Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of Human Movement, 4th ed., fig. 4.1.
     """

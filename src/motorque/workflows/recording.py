@@ -1,4 +1,4 @@
-"""The recording as it enters: read, turned upright, brought to metres, and freed of what no skeleton could have done."""
+"""The recording as it enters: read, turned upright, in metres, and freed of what no skeleton could have done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from motorque.errors import DataError, FileFormatError
 from motorque.files.axes import guess_up_axis, rotate_to_ground
 from motorque.files.c3d import read_c3d
+from motorque.files.plates import PlateRecord
 from motorque.files.trc import read_trc
+from motorque.fitting.load_filtering import center_of_pressure
 from motorque.fitting.marker_quality import fill_gaps, find_problems, repair
 from motorque.journal import Journal
 from motorque.report.analysis import InputFile
@@ -91,7 +93,7 @@ def read_recording(
 
 def _drop_empty(markers: Markers, path: Path, journal: Journal) -> Markers:
     """Without the markers that are never seen."""
-    keep = [n for n, any_seen in zip(markers.names, markers.seen.any(axis=0), strict=True) if any_seen]
+    keep = [name for column, name in enumerate(markers.names) if markers.seen[:, column].any()]
     if not keep:
         raise DataError(f"{path}: no marker is ever seen in the time asked for")
     if len(keep) < len(markers.names):
@@ -105,7 +107,7 @@ IN_VIEW, LONGEST_ABSENCE = 0.5, 0.5
 
 
 def _in_view(markers: Markers, path: Path, journal: Journal) -> Markers:
-    """The longest stretch in which the person is in view: laboratories record before one enters and after one leaves."""
+    """The longest stretch in which the person is in view: recordings begin before one enters and end after one left."""
     count = markers.seen.sum(axis=1)
     enough = np.flatnonzero(count >= max(3.0, IN_VIEW * float(np.quantile(count[count > 0], 0.9))))
     if len(enough) == 0:
@@ -117,20 +119,18 @@ def _in_view(markers: Markers, path: Path, journal: Journal) -> Markers:
     if last - first + 1 == len(markers.times):
         return markers
     journal.repair(
-        f"only {markers.times[first]:.2f} to {markers.times[last]:.2f} s of {markers.times[0]:.2f} to {markers.times[-1]:.2f} s "
-        "are analysed: outside it fewer than half of the markers are seen",
+        f"only {markers.times[first]:.2f} to {markers.times[last]:.2f} s of {markers.times[0]:.2f} to "
+        f"{markers.times[-1]:.2f} s are analysed: outside it fewer than half of the markers are seen",
         str(path),
     )
     keep = slice(first, last + 1)
     return _drop_empty(Markers(markers.times[keep], markers.positions[keep], markers.names), path, journal)
 
 
-def _plates(records: tuple) -> Loads | None:  # type: ignore[type-arg]
+def _plates(records: tuple[PlateRecord, ...]) -> Loads | None:
     """Plate records of one file as loads without bodies."""
     if not records:
         return None
-    from motorque.fitting.load_filtering import center_of_pressure
-
     loads = []
     for record in records:
         height = float(record.corners[:, 1].mean())

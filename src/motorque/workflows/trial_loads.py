@@ -107,8 +107,8 @@ def report_missing_support(kinetics: Kinetics, skeleton: Skeleton, journal: Jour
         if span[1] - span[0] >= MISSING_TIME:
             share = 100 * float(np.abs(upward[begin:end]).mean()) / weight
             journal.warn(
-                f"from {span[0]:.2f} to {span[1]:.2f} s the loads leave {share:.0f} % of body weight unexplained: a foot is "
-                "off the plates, or something else carries; torques and residuals are wrong there",
+                f"from {span[0]:.2f} to {span[1]:.2f} s the loads leave {share:.0f} % of body weight unexplained: a "
+                "foot is off the plates, or something else carries; torques and residuals are wrong there",
                 "loads",
             )
 
