@@ -212,6 +212,8 @@ class FunctionTable:
             for row, f in enumerate(pieces):
                 count, table = len(f.x), np.array(f.pieces)
                 knots[row, :count] = f.x
+                # The last knot still belongs to the last piece, as in OpenSim: the second derivative jumps there.
+                knots[row, count - 1] = np.nextafter(f.x[-1], np.inf)
                 origin[row, 1:count] = f.x[:-1]
                 cubic[row, 1:count] = table
                 step = f.x[-1] - f.x[-2]
