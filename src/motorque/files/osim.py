@@ -206,7 +206,7 @@ class FrameFinder:
             return self._offset(chosen[0], depth)
         if name in self._bodies:
             return Frame(name)
-        raise ModelError(f"{where(node)}: hangs on the frame {path!r}, which the model does not have")
+        raise ModelError(f"{where(node)}: hangs on the frame {path!r}, which the model does not have; correct its path")
 
     def _offset(self, node: Node, depth: int) -> Frame:
         path = text(node, "socket_parent") or text(node, "socket_parent_connectee_name")

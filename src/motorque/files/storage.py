@@ -105,7 +105,8 @@ def read_storage(path: str | Path, *, journal: Journal | None = None) -> Table:
     labels = [label.strip() for label in labels if label.strip()]
     if not labels or labels[0].lower() != "time":
         raise FileFormatError(
-            f"{path}, line {at + 1}: the first column must be 'time', got {labels[0] if labels else 'nothing'!r}"
+            f"{path}, line {at + 1}: the first column must be 'time', got {labels[0] if labels else 'nothing'!r}; "
+            "correct the line or export the file again"
         )
     data = _numbers(path, lines, at + 1, labels)
     _check_rows(path, header, len(data))

@@ -126,7 +126,7 @@ def numbers(
     except ValueError:
         raise FileFormatError(f"{where(node)}: <{tag}> must hold numbers, got {' '.join(words)[:60]!r}") from None
     if not np.isfinite(values).all():
-        raise FileFormatError(f"{where(node)}: <{tag}> holds a value that is not finite")
+        raise FileFormatError(f"{where(node)}: <{tag}> holds a value that is not finite; correct it")
     if count is not None and len(values) != count:
         raise FileFormatError(f"{where(node)}: <{tag}> must hold {count} numbers, got {len(values)}")
     return values

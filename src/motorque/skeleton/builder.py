@@ -244,6 +244,8 @@ def _spanning_tree(name: str, bodies: Sequence[Body], joints: Sequence[JointSpec
     grow("ground")
     lost = [b.name for b in bodies if b.name not in reached]
     if lost:
+        reached.add(lost[0])
+        grow(lost[0])  # bodies that hang on each other in a circle are a loop, which it says
         raise ModelError(
             f"{name}: no chain of joints connects body {lost[0]!r} to ground; add its joint or its missing parent"
         )
@@ -259,7 +261,7 @@ def _check_masses(name: str, links: Sequence[tuple[Body, JointSpec]], parents: s
             children[end] = children.get(end, 0) + 1
     for body, joint in links:
         if body.mass < 0:
-            raise ModelError(f"{name}: body {body.name!r} has a negative mass ({body.mass:g} kg)")
+            raise ModelError(f"{name}: body {body.name!r} has a negative mass ({body.mass:g} kg); give it its mass")
         is_leaf = children[body.name] == 1
         on_ground = "ground" in _ends(joint)  # a load cell or a table without mass disturbs nobody
         if body.mass == 0 and is_leaf and not on_ground and joint.coordinates:

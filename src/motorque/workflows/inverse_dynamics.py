@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motorque.errors import DataError
-from motorque.files.external_loads import ExternalLoads, interpolate_loads, read_loads
+from motorque.files.external_loads import ExternalLoads, check_cover, interpolate_loads, read_loads
 from motorque.files.motion_files import read_motion, write_kinetics
 from motorque.files.osim import OsimModel, read_osim
 from motorque.files.osim_forces import CONTACT, MUSCLES, ModelForces, has_contact_forces, read_model_forces
@@ -65,6 +65,8 @@ def id_step(
     parsed = read_osim(model, journal=journal)
     moved = read_motion(motion, parsed.skeleton, journal=journal)
     pushed = None if loads is None else read_loads(loads, journal=journal)
+    if pushed is not None:
+        check_cover(pushed.times, moved.between(start, end).times, what=str(loads))
     kinetics = inverse_dynamics_step(
         parsed,
         moved,

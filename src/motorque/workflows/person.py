@@ -86,6 +86,13 @@ def fit_builtin(
             f"only {len(match.pairs)} of {len(names)} marker names ({', '.join(names[:6])}…) belong to a known marker "
             "set (Plug-in Gait, OpenCap, Rajagopal, CMU, Helen Hayes); rename them, or give --model with these markers"
         )
+    known_names = {name for name, _ in match.pairs}
+    for recording in recordings:
+        if known_names.isdisjoint(recording.names):
+            raise DataError(
+                f"static trial or recording: one has no marker of a known set ({', '.join(recording.names[:6])}…); name "
+                " the markers of both by the same marker set, or leave --static out"
+            )
     generic = skeleton_with_markers(fullbody(), match)
     known = dict(zip((name for name, _ in match.pairs), match.position_std, strict=True))
     ratio = None if height is None else height / GENERIC_HEIGHT

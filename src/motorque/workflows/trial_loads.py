@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from motorque.files.external_loads import ExternalLoads, read_loads
+from motorque.files.external_loads import ExternalLoads, check_cover, read_loads
 from motorque.fitting.feet import has_feet
 from motorque.fitting.heading import turn_loads
 from motorque.fitting.load_filtering import filter_loads
@@ -59,6 +59,7 @@ def loads_from_file(
         journal: Assignment to feet and repairs.
     """
     found = read_loads(path, journal=journal)
+    check_cover(found.times, motion.times, what=str(path))
     if isinstance(found, ExternalLoads):
         q = np.stack([np.interp(found.times, motion.times, column) for column in motion.values.T], axis=1)
         # Bodies were turned with the markers, the file's own ground was not; only forces in ground are affected.
