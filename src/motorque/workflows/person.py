@@ -90,8 +90,8 @@ def fit_builtin(
     for recording in recordings:
         if known_names.isdisjoint(recording.names):
             raise DataError(
-                f"static trial or recording: one has no marker of a known set ({', '.join(recording.names[:6])}…); name "
-                " the markers of both by the same marker set, or leave --static out"
+                f"static trial or recording: no known marker in one of them ({', '.join(recording.names[:6])}…); "
+                "name the markers of both by the same marker set, or leave --static out"
             )
     generic = skeleton_with_markers(fullbody(), match)
     known = dict(zip((name for name, _ in match.pairs), match.position_std, strict=True))
