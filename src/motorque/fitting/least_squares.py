@@ -71,34 +71,39 @@ def solve_bounded(
     growth = torch.full_like(cost, 4.0)
     converged = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     best = cost.clone()
-    near = torch.zeros(len(x), dtype=x.dtype, device=x.device)
+    closeness = torch.full_like(cost, torch.inf)  # part of the cost that the last step promised to take away
     rounds = 0
     while len(active) and rounds < max_rounds:
         rounds += 1
-        here = x[active]
-        step, promise = _steps(
-            here, gradient, matrix, near[active, None, None] * curvature, damping[active], lower, upper
-        )
-        settled = promise <= tolerance * cost
+        here, near = x[active], (closeness[active] <= NEAR).to(x.dtype)
+        step, promise = _steps(here, gradient, matrix, near[:, None, None] * curvature, damping[active], lower, upper)
         trial = (here + step.clamp(-largest_step, largest_step)).clamp(lower, upper)
-        new_cost, new_gradient, new_matrix, new_curvature = _evaluate(equations, trial, active)
-        better = new_cost <= cost
-        x[active] = torch.where(better[:, None], trial, here)
-        cost = torch.where(better, new_cost, cost)
-        gradient = torch.where(better[:, None], new_gradient, gradient)
-        matrix = torch.where(better[:, None, None], new_matrix, matrix)
-        curvature = torch.where(better[:, None, None], new_curvature, curvature)
+        # A step that rises however short it is means that rounding hides the rest of the way down.
+        settled = (promise <= tolerance * cost) | (damping[active] > 1e8)
+        if settled.any():
+            # The last step is too small to be worth a look at where it leads.
+            x[active[settled]] = torch.where((damping[active] > 1e8)[:, None], here, trial)[settled]
+            converged[active[settled]] = True
+            go = ~settled
+            active, here, trial, promise = active[go], here[go], trial[go], promise[go]
+            cost, gradient, matrix, curvature = cost[go], gradient[go], matrix[go], curvature[go]
+            if len(active) == 0:
+                break
+        closeness[active] = promise / cost
+        fresh = _evaluate(equations, trial, active)
+        better = fresh[0] <= cost
+        if better.all():
+            cost, gradient, matrix, curvature = fresh
+            x[active] = trial
+        else:
+            x[active] = torch.where(better[:, None], trial, here)
+            cost, gradient = torch.where(better, fresh[0], cost), torch.where(better[:, None], fresh[1], gradient)
+            matrix = torch.where(better[:, None, None], fresh[2], matrix)
+            curvature = torch.where(better[:, None, None], fresh[3], curvature)
         best[active] = cost
-        near[active] = (promise <= NEAR * cost).to(x.dtype)
         less = (damping[active] / 10).clamp(min=1e-10)
         damping[active] = torch.where(better, less, damping[active] * growth[active])
         growth[active] = torch.where(better, torch.full_like(cost, 4.0), growth[active] * 2)
-        # A step that rises however short it is means that rounding hides the rest of the way down.
-        settled |= ~better & (damping[active] > 1e8)
-        converged[active[settled]] = True
-        keep = ~settled
-        active, cost, gradient = active[keep], cost[keep], gradient[keep]
-        matrix, curvature = matrix[keep], curvature[keep]
     return Solution(x, best, converged, rounds)
 
 
