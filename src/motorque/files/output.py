@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from motorque.errors import OutputError
+from motorque.errors import MotorqueError, OutputError
 
 _REASONS = {
     errno.EACCES: "no permission to write there; choose another place with --out",
@@ -134,7 +134,13 @@ class OutputFolder:
             # Inside an existing folder: it may be a mounted disk, whose parent lies on another one.
             where = target if target.exists() else target.parent
             with _parents(target), _scratch_folder(where) as scratch:
-                yield scratch
+                try:
+                    yield scratch
+                except MotorqueError as error:
+                    if str(scratch) not in str(error):
+                        raise
+                    # Nobody has heard of the hidden folder.
+                    raise type(error)(str(error).replace(str(scratch), str(self.destination))) from error
                 _publish(scratch, target)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from motorque.errors import DataError
-from motorque.files.external_loads import write_loads
+from motorque.files.external_loads import ExternalLoads, check_cover, read_loads, write_loads
 from motorque.files.motion_files import write_kinetics, write_motion
 from motorque.files.output import OutputFolder
 from motorque.files.trc import write_trc
@@ -102,6 +102,9 @@ def analyze(
         with clock("reading the recording", 0.02):
             recording = read_recording(inputs[0], up=up, units=units, start=start, end=end, journal=journal)
             still = None if static is None else read_recording(static, up=up, units=units, journal=journal)
+            given = None if loads is None else read_loads(loads, journal=journal)
+            if given is not None:
+                check_cover(given.times, recording.markers.times, what=str(loads))
         body_mass, mass_source = _mass(mass, recording, still)
         with clock("fitting the skeleton to the person", 0.1):
             size = Size(height=height or recording.height, mass=body_mass, mass_source=mass_source, sex=sex)
@@ -121,7 +124,7 @@ def analyze(
             chosen = cutoff if cutoff is not None else DEFAULT_CUTOFF
             motion, rate, acceleration, applied = smooth(person, fit, chosen, cutoff is not None, journal)
         with clock("ground forces", 0.55):
-            found, measured = _loads(loads, recording, person, motion, turn, applied, journal)
+            found, measured = _loads(loads, given, recording, person, motion, turn, applied, journal)
         with clock("inverse dynamics", 0.7):
             kinetics = _kinetics(person, motion, rate, acceleration, found)
             poses = forward_kinematics(person.skeleton, torch.as_tensor(motion.values))
@@ -275,6 +278,7 @@ def smooth(
 
 def _loads(
     path: Path | None,
+    given: Loads | ExternalLoads | None,
     recording: Recording,
     person: Person,
     motion: Motion,
@@ -283,11 +287,11 @@ def _loads(
     journal: Journal,
 ) -> tuple[Loads, bool]:
     skeleton = person.skeleton
-    if path is not None:
+    if path is not None and given is not None:
         if recording.plates is not None:
             journal.info("the recording's own force plates are not used, because --loads is given", str(path))
         return loads_from_file(
-            path, skeleton, motion, upright=recording.upright, turn=turn, cutoff=cutoff, journal=journal
+            path, given, skeleton, motion, upright=recording.upright, turn=turn, cutoff=cutoff, journal=journal
         ), True
     if recording.plates is not None:
         return loads_from_plates(recording.plates, skeleton, motion, turn=turn, cutoff=cutoff, journal=journal), True

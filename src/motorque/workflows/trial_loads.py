@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from motorque.files.external_loads import ExternalLoads, check_cover, read_loads
+from motorque.files.external_loads import ExternalLoads
 from motorque.fitting.feet import has_feet
 from motorque.fitting.heading import turn_loads
 from motorque.fitting.load_filtering import filter_loads
@@ -39,6 +39,7 @@ def upright_loads(loads: Loads, rotation: Array, path: Path, journal: Journal) -
 
 def loads_from_file(
     path: Path,
+    found: Loads | ExternalLoads,
     skeleton: Skeleton,
     motion: Motion,
     *,
@@ -51,6 +52,7 @@ def loads_from_file(
 
     Args:
         path: The file.
+        found: What was read from it; it covers the motion.
         skeleton: The skeleton.
         motion: The motion, filtered.
         upright: Rotation that turned the recording's axes to Y up, shape [3, 3].
@@ -58,8 +60,6 @@ def loads_from_file(
         cutoff: Low-pass cutoff [Hz], or None.
         journal: Assignment to feet and repairs.
     """
-    found = read_loads(path, journal=journal)
-    check_cover(found.times, motion.times, what=str(path))
     if isinstance(found, ExternalLoads):
         q = np.stack([np.interp(found.times, motion.times, column) for column in motion.values.T], axis=1)
         # Bodies were turned with the markers, the file's own ground was not; only forces in ground are affected.
