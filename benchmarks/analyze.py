@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from motorque.workflows.demo_recording import write_demo
+from motorque.files.trc import write_trc
+from motorque.workflows.demo_recording import demo_recording
 
 
 def main() -> None:
@@ -29,7 +30,8 @@ def main() -> None:
     pin = ["taskset", "-c", "0"] if sys.platform == "linux" else []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        walk = write_demo(folder)["walk.trc"]
+        walk = folder / "walk.trc"
+        write_trc(walk, demo_recording(duration=10.0)[0])
         arguments = ["analyze", str(walk), "--mass", "75", "--out", str(folder / "out")]
         command = [*pin, sys.executable, "-m", "motorque", *arguments]
         seconds = []
