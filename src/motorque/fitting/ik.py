@@ -35,6 +35,9 @@ KEYFRAME_STEPS = (0.64, 0.08)
 REPAIR_DEPTH, REPAIR_ROUNDS = 8, 20
 """How far beyond a jump a neighbour's pose is tried, and how often."""
 
+NOTHING = 1e-20
+"""What no further round is worth [m²]: markers that fit exactly would otherwise never settle."""
+
 BLOCK = 4096
 """Frames solved together: bounds the memory for their matrices (about 10 kB a frame)."""
 
@@ -227,7 +230,7 @@ class _Solver:
         x = q[:, self.variables]
         for constraints in self.stages:
             self.constraints = constraints
-            solution = solve_bounded(lambda y, k: self.equations(y, which[k]), x, self.lower, self.upper)
+            solution = solve_bounded(lambda y, k: self.equations(y, which[k]), x, self.lower, self.upper, floor=NOTHING)
             x = solution.x
         return self.expand(x), solution.cost, solution.converged
 

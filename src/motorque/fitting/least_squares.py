@@ -43,6 +43,7 @@ def solve_bounded(
     *,
     largest_step: float = 0.5,
     tolerance: float = 1e-9,
+    floor: float = 0.0,
     max_rounds: int = 150,
 ) -> Solution:
     """Minimize T independent costs within bounds.
@@ -60,6 +61,7 @@ def solve_bounded(
         largest_step: No variable moves further than this in one round, so that a joint that the data hardly determine
             isn't thrown to its other end by the first linearization.
         tolerance: A problem has settled when the quadratic model promises less than this part of its cost.
+        floor: So it has when less than this is promised: a part of a cost that goes to zero is never small enough.
         max_rounds: Rounds before giving up on those that have not settled.
 
     Source: Bertsekas, SIAM J. Control Optim. 20 (1982) 221 (projected Newton); Marquardt 1963 (damping).
@@ -79,7 +81,7 @@ def solve_bounded(
         step, promise = _steps(here, gradient, matrix, near[:, None, None] * curvature, damping[active], lower, upper)
         trial = (here + step.clamp(-largest_step, largest_step)).clamp(lower, upper)
         # A step that rises however short it is means that rounding hides the rest of the way down.
-        settled = (promise <= tolerance * cost) | (damping[active] > 1e8)
+        settled = (promise <= tolerance * cost + floor) | (damping[active] > 1e8)
         if settled.any():
             # The last step is too small to be worth a look at where it leads.
             x[active[settled]] = torch.where((damping[active] > 1e8)[:, None], here, trial)[settled]
