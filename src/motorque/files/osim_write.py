@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from motorque.errors import ModelError
+from motorque.files.osim_joints import ELEMENT_NAMES
+from motorque.files.osim_joints import SIMPLE as BUILT_IN_JOINTS
 from motorque.files.output import write_bytes
 from motorque.files.xml import Node
 from motorque.series import Scales
@@ -33,18 +35,6 @@ from motorque.skeleton.skeleton import GROUND, Coordinate, Element, Joint, Skele
 
 Array = NDArray[np.float64]
 VERSION = "40500"
-# Joints that OpenSim builds in, which carry no axes of their own: the elements that their coordinates drive, in order.
-BUILT_IN = {
-    "WeldJoint": (),
-    "PinJoint": (2,),
-    "SliderJoint": (3,),
-    "UniversalJoint": (0, 1),
-    "GimbalJoint": (0, 1, 2),
-    "BallJoint": (0, 1, 2),
-    "PlanarJoint": (2, 3, 4),
-    "FreeJoint": (0, 1, 2, 3, 4, 5),
-}
-ELEMENTS = ("rotation1", "rotation2", "rotation3", "translation1", "translation2", "translation3")
 FULLBODY_CREDITS = (
     "Generic skeleton after Rajagopal et al. 2016 (IEEE Trans Biomed Eng 63:2068), Lai, Arnold and Wakeling 2017 "
     "(Ann Biomed Eng 45:2762) and Uhlrich et al. 2022 (Sci Rep 12:9842), as published with OpenCap (Apache-2.0); "
@@ -183,7 +173,7 @@ def _joint(joints: Node, skeleton: Skeleton, index: int) -> None:
         e if number < 3 else _stretched(e, float(skeleton.translation_scale[index, number - 3]))
         for number, e in enumerate(joint.elements)
     ]
-    plain = joint.kind in BUILT_IN and _is_plain(skeleton, index, elements)
+    plain = joint.kind in BUILT_IN_JOINTS and _is_plain(skeleton, index, elements)
     if not plain and (joint.ball is not None or joint.kind == "EllipsoidJoint"):
         raise ModelError(
             f"{skeleton.name}: joint {joint.name!r} ({joint.kind}) can't be written to a new model; edit the "
@@ -225,7 +215,7 @@ def _stretched(element: Element, factor: float) -> Element:
 def _is_plain(skeleton: Skeleton, index: int, elements: list[Element]) -> bool:
     """Whether a joint is exactly what OpenSim's class of its kind does: unit axes, no scaling."""
     joint = skeleton.joints[index]
-    driven = BUILT_IN[joint.kind]
+    driven = BUILT_IN_JOINTS[joint.kind]
     expected = [Element(Linear(0.0, 0.0))] * 6
     for coordinate, element in zip(joint.coordinates, driven, strict=True):
         expected[element] = Element(Linear(1.0, 0.0), coordinate)
@@ -246,7 +236,7 @@ def _coordinate(listed: Node, coordinate: Coordinate) -> None:
 
 def _spatial_transform(node: Node, skeleton: Skeleton, joint: Joint, elements: list[Element], axes: Array) -> None:
     transform = etree.SubElement(node, "SpatialTransform")
-    for label, element, axis in zip(ELEMENTS, elements, axes, strict=True):
+    for label, element, axis in zip(ELEMENT_NAMES, elements, axes, strict=True):
         if element.factor is not None:
             raise ModelError(
                 f"{skeleton.name}: joint {joint.name!r} has an axis that follows two coordinates, which a "

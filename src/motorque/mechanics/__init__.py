@@ -1,1 +1,1 @@
-"""motorque.mechanics"""
+"""The physics: where bodies are, how they move, and what forces that takes."""

@@ -15,6 +15,7 @@ from motorque.skeleton.anthropometry import with_segment_masses
 from motorque.skeleton.builder import Attachments, Body, Frame, JointSpec, build_skeleton, euler_xyz
 from motorque.skeleton.functions import Linear, scaled
 from motorque.skeleton.landmarks import LANDMARKS
+from motorque.skeleton.scaling import scale_lengths, set_mass
 from motorque.skeleton.skeleton import Coordinate, Element, Skeleton
 
 Sex = Literal["f", "m", "unknown"]
@@ -49,7 +50,7 @@ def fullbody(*, sex: Sex = "unknown", height: float | None = None, mass: float |
     if height is not None:
         skeleton = _uniformly_scaled(skeleton, height / tables.GENERIC_HEIGHT)
     if mass is not None:
-        skeleton = _with_mass(skeleton, mass)
+        skeleton = set_mass(skeleton, mass)
     return skeleton if sex == "unknown" else with_segment_masses(skeleton, mass=skeleton.total_mass(), sex=sex)
 
 
@@ -161,31 +162,8 @@ def _side(name: str, side: str) -> str:
 
 def _uniformly_scaled(skeleton: Skeleton, factor: float) -> Skeleton:
     """All lengths times a factor, masses as they are; the pelvis starts that much higher too."""
-    carried = torch.tensor([[1.0 if p < 0 else factor] * 3 for p in skeleton.parents], dtype=skeleton.mass.dtype)
-    return dataclasses.replace(
-        skeleton,
-        coordinates=tuple(
-            dataclasses.replace(c, default=c.default * factor) if c.name == "pelvis_ty" else c
-            for c in skeleton.coordinates
-        ),
-        mass_center=skeleton.mass_center * factor,
-        inertia=skeleton.inertia * factor**2,
-        parent_position=skeleton.parent_position * factor,
-        child_position=skeleton.child_position * factor,
-        translation_scale=skeleton.translation_scale * carried,
-        marker_position=skeleton.marker_position * factor,
-        contact_spheres=tuple(
-            dataclasses.replace(
-                s,
-                center=(s.center[0] * factor, s.center[1] * factor, s.center[2] * factor),
-                radius=s.radius * factor,
-            )
-            for s in skeleton.contact_spheres
-        ),
-    )
-
-
-def _with_mass(skeleton: Skeleton, mass: float) -> Skeleton:
-    """All masses and inertias times one factor, so that they add up to ``mass`` [kg]."""
-    factor = mass / skeleton.total_mass()
-    return dataclasses.replace(skeleton, mass=skeleton.mass * factor, inertia=skeleton.inertia * factor)
+    scaled = scale_lengths(skeleton, torch.full((len(skeleton.body_names), 3), factor, dtype=skeleton.mass.dtype))
+    higher = [
+        dataclasses.replace(c, default=c.default * factor) if c.name == "pelvis_ty" else c for c in skeleton.coordinates
+    ]
+    return dataclasses.replace(scaled, coordinates=tuple(higher))
