@@ -24,7 +24,6 @@ def texts(journal: Journal, kind: str) -> list[str]:
     return [notice.text for notice in journal.notices if notice.kind == kind]
 
 
-
 def standing(frames: int = 200) -> tuple:
     """The built-in skeleton standing still: skeleton, coordinates, times, right and left foot."""
     skeleton = fullbody()
@@ -130,7 +129,6 @@ def test_wrong_files_are_repaired_on_request(data, trial):
     assert [load.body for load in found.loads] == ["talus_r", "calcn_l"]
     assert any("ground_force_2 was moved from talus_r to calcn_l" in text for text in texts(journal, "repair"))
     assert not texts(journal, "warning")
-
 
 
 COORDINATE = st.floats(-2.0, 2.0)
