@@ -236,7 +236,7 @@ def _person(
         # The scaling step takes a file; this one is upright, in metres and repaired.
         upright = Path(scratch) / f"{static.stem}.trc"
         write_trc(upright, still.markers)
-        scale_step(model, upright, mass=size["mass"], out=scaled, journal=journal)
+        scale_step(model, upright, mass=size["mass"], out=scaled, journal=journal, repair_sides=True)
     return use_model(scaled, journal=journal, **size)
 
 

@@ -16,7 +16,7 @@ from motorque.files.osim_edit import write_edited
 from motorque.files.osim_mass import scale_masses
 from motorque.files.osim_write import write_osim
 from motorque.fitting.scale_from_motion import MEASUREMENT_STD, fit_body
-from motorque.fitting.side_swap import exchange_sides, side_evidence
+from motorque.fitting.side_swap import SwapEvidence, exchange_sides, side_evidence
 from motorque.journal import Journal
 from motorque.report.analysis import Subject
 from motorque.series import Markers, Scales
@@ -86,6 +86,7 @@ def fit_builtin(
             f"only {len(match.pairs)} of {len(names)} marker names ({', '.join(names[:6])}…) belong to a known marker "
             "set (Plug-in Gait, OpenCap, Rajagopal, CMU, Helen Hayes); rename them, or give --model with these markers"
         )
+    recordings = list(recordings)
     known_names = {name for name, _ in match.pairs}
     for recording in recordings:
         if known_names.isdisjoint(recording.names):
@@ -96,7 +97,12 @@ def fit_builtin(
     generic = skeleton_with_markers(fullbody(), match)
     known = dict(zip((name for name, _ in match.pairs), match.position_std, strict=True))
     ratio = None if height is None else height / GENERIC_HEIGHT
-    recordings = [_labelled_right(generic, r, ratio) for r in recordings]
+    for index, recording in enumerate(recordings):
+        recordings[index], evidence = _labelled_right(generic, recording, ratio)
+        if evidence is not None and index < len(recordings) - 1:  # the recording itself is fitted anew, and then said
+            journal.repair(
+                f"left and right were exchanged in the static trial and are put right ({evidence})", "static"
+            )
     fit = fit_body(generic, recordings, marker_std=known, height_ratio=ratio, journal=journal)
     skeleton = fit.skeleton
     height_source = "given"
@@ -117,11 +123,11 @@ def fit_builtin(
     return Person(skeleton, weights, subject, fit.scales, None)
 
 
-def _labelled_right(generic: Skeleton, markers: Markers, ratio: float | None) -> Markers:
-    """The markers with left and right exchanged if the unscaled skeleton says so; nothing fits them otherwise."""
+def _labelled_right(generic: Skeleton, markers: Markers, ratio: float | None) -> tuple[Markers, SwapEvidence | None]:
+    """The markers, with left and right exchanged if the unscaled skeleton says so, and why; nothing fits otherwise."""
     size = torch.full((len(generic.body_names), 3), ratio or 1.0, dtype=torch.float64)
     evidence = side_evidence(scale_lengths(generic, size), markers)
-    return exchange_sides(markers) if evidence is not None and evidence.swapped else markers
+    return (exchange_sides(markers), evidence) if evidence is not None and evidence.swapped else (markers, None)
 
 
 def _height_of(scales: Scales) -> float:

@@ -18,6 +18,7 @@ from motorque.files.trc import read_trc
 from motorque.fitting.marker_placement import place_markers
 from motorque.fitting.scale import measure_scales
 from motorque.fitting.scale_measurements import automatic_measurements, static_weights
+from motorque.fitting.side_swap import exchange_sides, side_evidence
 from motorque.journal import Journal
 from motorque.series import Markers
 from motorque.skeleton.skeleton import Skeleton
@@ -34,6 +35,7 @@ def scale_step(
     mass: float | None = None,
     out: Path,
     journal: Journal,
+    repair_sides: bool = False,
 ) -> OsimModel:
     """Scale a model from files to a file.
 
@@ -45,6 +47,7 @@ def scale_step(
         mass: Subject mass [kg]; the setup's if None.
         out: Model to write.
         journal: Where choices and repairs are recorded.
+        repair_sides: Whether exchanged left and right markers of the static trial are put right instead of refused.
 
     Returns:
         The scaled model as it was written.
@@ -57,14 +60,35 @@ def scale_step(
     plan = read_scale_setup(setup) if setup is not None else ScaleSetup()
     generic = _with_marker_set(read_osim(model, journal=journal), plan, journal)
     trial = _static(static, plan, needed=setup is None or _needs_trial(plan), journal=journal)
-    if setup is None and trial is not None:
-        plan = _automatic(generic.skeleton, trial, journal)
-    scaled = _scaled(generic, trial, plan, mass if mass is not None else plan.mass, journal)
-    placing = plan.placing
-    if placing is not None and trial is not None:
-        scaled = _placed(scaled, trial, placing, journal)
+    mass = mass if mass is not None else plan.mass
+    told = Journal()
+    planned, scaled = _planned_and_scaled(generic, trial, plan, setup is None, mass, told)
+    if planned.placing is not None and trial is not None:
+        # Markers placed on the wrong side would make a model that no recording fits, and nobody would know.
+        evidence = side_evidence(scaled.skeleton, trial, weights=planned.placing.marker_weights or None)
+        if evidence is not None and evidence.swapped:
+            if not repair_sides:
+                raise DataError(
+                    f"{static or 'static trial'}: left and right seem exchanged ({evidence}); exchange the labels, or "
+                    "use `motorque analyze`, which does"
+                )
+            trial, told = exchange_sides(trial), Journal()
+            told.repair(f"left and right were exchanged in the static trial and are put right ({evidence})", "static")
+            planned, scaled = _planned_and_scaled(generic, trial, plan, setup is None, mass, told)
+    for notice in told.notices:
+        journal.add(notice.kind, notice.text, notice.about)
+    if planned.placing is not None and trial is not None:
+        scaled = _placed(scaled, trial, planned.placing, journal)
     write_edited(out, scaled.tree, model)
     return scaled
+
+
+def _planned_and_scaled(
+    generic: OsimModel, trial: Markers | None, plan: ScaleSetup, automatic: bool, mass: float | None, journal: Journal
+) -> tuple[ScaleSetup, OsimModel]:
+    if automatic and trial is not None:
+        plan = _automatic(generic.skeleton, trial, journal)
+    return plan, _scaled(generic, trial, plan, mass, journal)
 
 
 def _with_marker_set(generic: OsimModel, plan: ScaleSetup, journal: Journal) -> OsimModel:
