@@ -33,7 +33,7 @@ from motorque.report.write import write_report
 from motorque.series import Kinetics, Loads, Markers, Motion
 from motorque.signals import NaturalSpline, butterworth
 from motorque.skeleton.fullbody import Sex
-from motorque.workflows.person import Person, fit_builtin, use_model
+from motorque.workflows.person import Person, fit_builtin, use_model, weigh
 from motorque.workflows.recording import Recording, input_file, read_recording
 from motorque.workflows.scale import scale_step
 from motorque.workflows.trial_loads import (
@@ -125,6 +125,7 @@ def analyze(
             motion, rate, acceleration, applied = smooth(person, fit, chosen, cutoff is not None, journal)
         with clock("ground forces", 0.55):
             found, measured = _loads(loads, given, recording, person, motion, turn, applied, journal)
+            person = weigh(person, motion, found if measured else None, journal)
         with clock("inverse dynamics", 0.7):
             kinetics = _kinetics(person, motion, rate, acceleration, found)
             poses = forward_kinematics(person.skeleton, torch.as_tensor(motion.values))

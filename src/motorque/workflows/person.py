@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,17 +17,20 @@ from motorque.files.osim import OsimModel, model_node, read_osim
 from motorque.files.osim_edit import write_edited
 from motorque.files.osim_mass import scale_masses
 from motorque.files.osim_write import write_osim
+from motorque.fitting.mass_on_plates import mass_on_plates
 from motorque.fitting.scale_from_motion import MEASUREMENT_STD, fit_body
 from motorque.fitting.side_swap import SwapEvidence, exchange_sides, side_evidence
 from motorque.journal import Journal
 from motorque.report.analysis import Subject
-from motorque.series import Markers, Scales
+from motorque.series import Loads, Markers, Motion, Scales
 from motorque.skeleton.anthropometry import with_segment_masses
 from motorque.skeleton.fullbody import Sex, fullbody
 from motorque.skeleton.fullbody_tables import GENERIC_HEIGHT
 from motorque.skeleton.marker_sets import match_markers, skeleton_with_markers
 from motorque.skeleton.scaling import scale_lengths, set_mass
 from motorque.skeleton.skeleton import Skeleton
+
+ASSUMED = "assumed from the height"
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def fit_builtin(
     Raises:
         DataError: Too few marker names are known.
     """
+    recordings = list(recordings)
     names = list(dict.fromkeys(n for r in recordings for n in r.names))
     match = match_markers(names, journal=journal)
     if len(match.pairs) < 6:
@@ -111,16 +117,43 @@ def fit_builtin(
         journal.assume(f"no height was given; the segment scales make it {height:.2f} m (give --height)", "height")
     if mass is None:
         # The generic skeleton's body mass index, which is that of its builders' average man.
-        mass, mass_source = fullbody().total_mass() * (height / GENERIC_HEIGHT) ** 2, "assumed from the height"
-        journal.assume(
-            f"no mass was given; {mass:.1f} kg goes with the height: forces and torques scale with it (give --mass)",
-            "mass",
-        )
-    skeleton = set_mass(skeleton, mass) if sex == "unknown" else with_segment_masses(skeleton, mass=mass, sex=sex)
+        mass, mass_source = fullbody().total_mass() * (height / GENERIC_HEIGHT) ** 2, ASSUMED
+    skeleton = _of_mass(skeleton, mass, sex)
     # Bony landmarks carry the pose; the found place of a marker is no better known than soft tissue lets it be.
     weights = {n: (MEASUREMENT_STD / max(s, MEASUREMENT_STD) if s < 0.05 else 1.0) for n, s in known.items()}
     subject = Subject(mass, mass_source, height, height_source, sex, "given" if sex != "unknown" else "not given")
     return Person(skeleton, weights, subject, fit.scales, None)
+
+
+def _of_mass(skeleton: Skeleton, mass: float, sex: Sex) -> Skeleton:
+    return set_mass(skeleton, mass) if sex == "unknown" else with_segment_masses(skeleton, mass=mass, sex=sex)
+
+
+def weigh(person: Person, motion: Motion, loads: Loads | None, journal: Journal) -> Person:
+    """The person with the mass that measured loads show, if nobody gave one; what was taken for it is recorded.
+
+    Args:
+        person: The person with a given or an assumed mass.
+        motion: The motion, smoothed.
+        loads: Measured loads at the motion's times, or None.
+        journal: Where the mass and its source are recorded.
+    """
+    subject = person.subject
+    if subject.mass_source != ASSUMED:
+        return person
+    mass = None if loads is None else mass_on_plates(person.skeleton, motion, loads)
+    if mass is None:
+        journal.assume(
+            f"no mass was given; {subject.mass:.1f} kg goes with the height: forces and torques scale with it (give --mass)",
+            "mass",
+        )
+        return person
+    journal.assume(
+        f"no mass was given; where the plates carry the whole body they weigh {mass:.1f} kg (give --mass)", "mass"
+    )
+    skeleton = _of_mass(person.skeleton, mass, cast(Sex, subject.sex))
+    weighed = dataclasses.replace(subject, mass=mass, mass_source="weighed by the force plates")
+    return dataclasses.replace(person, skeleton=skeleton, subject=weighed)
 
 
 def _labelled_right(generic: Skeleton, markers: Markers, ratio: float | None) -> tuple[Markers, SwapEvidence | None]:
