@@ -107,7 +107,13 @@ def analyze(
                 check_cover(given.times, recording.markers.times, what=str(loads))
         body_mass, mass_source = _mass(mass, recording, still)
         with clock("fitting the skeleton to the person", 0.1):
-            size = Size(height=height or recording.height, mass=body_mass, mass_source=mass_source, sex=sex)
+            size = Size(
+                height=height or recording.height,
+                height_source="given" if height else "from the recording's header",
+                mass=body_mass,
+                mass_source=mass_source,
+                sex=sex,
+            )
             person = _person(model, static, recording, still, size, folder.path, journal)
             markers = _right_way_round(person, recording.markers, journal)
             turn = quarter_turn(heading(person.skeleton, markers, weights=person.weights))
@@ -176,9 +182,10 @@ def analyze(
 
 
 class Size(TypedDict):
-    """What is known of a person's size: height [m], mass [kg] and where it came from, sex."""
+    """What is known of a person's size: height [m], mass [kg], where each came from, and sex."""
 
     height: float | None
+    height_source: str
     mass: float | None
     mass_source: str
     sex: Sex

@@ -66,6 +66,7 @@ def fit_builtin(
     recordings: list[Markers],
     *,
     height: float | None,
+    height_source: str = "given",
     mass: float | None,
     mass_source: str,
     sex: Sex,
@@ -76,6 +77,7 @@ def fit_builtin(
     Args:
         recordings: The recording, and the static trial if there is one, in ground [m].
         height: Body height [m], or None.
+        height_source: Where the height came from.
         mass: Body mass [kg], or None for one that goes with the size.
         mass_source: Where the mass came from.
         sex: ``f``, ``m`` or ``unknown``.
@@ -111,7 +113,6 @@ def fit_builtin(
             )
     fit = fit_body(generic, recordings, marker_std=known, height_ratio=ratio, journal=journal)
     skeleton = fit.skeleton
-    height_source = "given"
     if height is None:
         height, height_source = _height_of(fit.scales), "from the segment scales"
         journal.assume(f"no height was given; the segment scales make it {height:.2f} m (give --height)", "height")
@@ -144,7 +145,8 @@ def weigh(person: Person, motion: Motion, loads: Loads | None, journal: Journal)
     mass = None if loads is None else mass_on_plates(person.skeleton, motion, loads)
     if mass is None:
         journal.assume(
-            f"no mass was given; {subject.mass:.1f} kg goes with the height: forces and torques scale with it (give --mass)",
+            f"no mass was given; {subject.mass:.1f} kg goes with the height: forces and torques scale with it "
+            "(give --mass)",
             "mass",
         )
         return person
@@ -175,7 +177,14 @@ def _height_of(scales: Scales) -> float:
 
 
 def use_model(
-    path: Path, *, height: float | None, mass: float | None, mass_source: str, sex: str, journal: Journal
+    path: Path,
+    *,
+    height: float | None,
+    height_source: str = "given",
+    mass: float | None,
+    mass_source: str,
+    sex: str,
+    journal: Journal,
 ) -> Person:
     """The user's model as it is, but for its mass if one is given."""
     model = read_osim(path, journal=journal)
@@ -188,6 +197,6 @@ def use_model(
         )
         skeleton = set_mass(skeleton, mass)
     subject = Subject(
-        mass, mass_source, height, "given" if height else "", sex, "given" if sex != "unknown" else "not given"
+        mass, mass_source, height, height_source if height else "", sex, "given" if sex != "unknown" else "not given"
     )
     return Person(skeleton, None, subject, None, model)
