@@ -155,7 +155,7 @@ def as_opensim(opensim, kind: str, keep: list):  # type: ignore[no-untyped-def]
 def test_values_and_derivatives_are_opensims(kind: str, opensim) -> None:  # type: ignore[no-untyped-def]
     keep: list = []
     theirs = as_opensim(opensim, kind, keep)
-    once, twice = opensim.StdVectorInt([0]), opensim.StdVectorInt([0, 0])
+    once, twice = [0], [0, 0]  # plain lists: StdVectorInt is ezc3d's once that is loaded
     ours = FunctionTable((read_function(etree.fromstring(DESCRIBED[kind])),))
     value, first, second = ours(torch.tensor(WHEEL, dtype=torch.float64)[:, None])
     for n, x in enumerate(WHEEL):
