@@ -17,6 +17,8 @@ import pytest
 from lxml import etree
 
 from lab_files import run, write_lab
+from motorque.files.trc import read_trc, write_trc
+from motorque.series import Markers
 
 ANALYZE = "analyze walk.trc --mass 66 --out out"
 SCALE = "scale --model model.osim --static static.trc --out new.osim"
@@ -396,3 +398,28 @@ def test_full_disk_that_says_so_at_the_end(
 
     monkeypatch.setattr(os, "fsync", full)
     refused(line, r"^motorque: (out|new|errors)\S*: cannot be written: the disk is full; make room")
+
+
+def test_too_few_frames(refused: Callable[[str, str], None]) -> None:
+    refused(f"{ANALYZE} --start 0.1 --end 0.14", r"walk\.trc: 5 frames are too few.* need 6; give a longer")
+
+
+def move_markers(factor: float, offset: float) -> None:
+    markers = read_trc(Path("walk.trc"))
+    write_trc(Path("walk.trc"), Markers(markers.times, factor * markers.positions + offset, markers.names))
+
+
+@pytest.mark.parametrize("line", READERS["walk.trc"])
+@pytest.mark.parametrize("factor", [0.0, 1e7])
+def test_markers_of_no_person(refused: Callable[[str, str], None], line: str, factor: float) -> None:
+    move_markers(factor, 0.0)
+    refused(
+        line, r"walk\.trc: the markers span \S+ m read in mm and \S+ m read in m, .*export it again, or give --units"
+    )
+
+
+@pytest.mark.parametrize("line", READERS["walk.trc"])
+def test_person_out_of_reach(refused: Callable[[str, str], None], line: str) -> None:
+    """The pelvis can go 100 m far from the origin."""
+    move_markers(1.0, 300.0)
+    refused(line, r"walk\.trc: the skeleton stays \d+ mm .* away from the markers; check their names")

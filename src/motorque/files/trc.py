@@ -230,8 +230,15 @@ def _scale(path: Path, units: str, given: bool, positions: Array, journal: Journ
             return factor
         span = float(np.median((np.nanmax(frames, axis=1) - np.nanmin(frames, axis=1)).max(axis=-1)))
     other = {"mm": "m", "m": "mm"}["mm" if factor < 0.1 else "m"]
-    if _SMALLEST <= span * factor <= _LARGEST or not _SMALLEST <= span * UNITS[other] <= _LARGEST:
+    if _SMALLEST <= span * factor <= _LARGEST:
         return factor
+    if not _SMALLEST <= span * UNITS[other] <= _LARGEST:
+        if given:
+            return factor
+        raise FileFormatError(
+            f"{path}: the markers span {span * UNITS['mm']:.3g} m read in mm and {span:.3g} m read in m, which is no "
+            "person; export it again, or give --units"
+        )
     if given:
         journal.warn(f"read in {units} as asked, the markers span {span * factor:.3g} m; {other} would fit", str(path))
         return factor

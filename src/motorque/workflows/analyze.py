@@ -19,6 +19,7 @@ from motorque.files.external_loads import ExternalLoads, check_cover, read_loads
 from motorque.files.motion_files import write_kinetics, write_motion
 from motorque.files.output import OutputFolder
 from motorque.files.trc import write_trc
+from motorque.fitting.fit_checks import check_fit
 from motorque.fitting.ground_loads import estimate_ground_loads
 from motorque.fitting.heading import heading, quarter_turn, turn_markers
 from motorque.fitting.ik import IKResult, inverse_kinematics
@@ -45,6 +46,9 @@ from motorque.workflows.trial_loads import (
 
 DEFAULT_CUTOFF = 6.0
 """Low-pass cutoff of motion and loads [Hz], usual for gait (Winter, Sidwall, Hobson, J. Biomech. 7 (1974) 157)."""
+
+FEWEST_FRAMES = 6
+"""Quintic splines, which give velocities and accelerations, need as many."""
 
 
 def analyze(
@@ -101,6 +105,12 @@ def analyze(
     with OutputFolder(out) as folder:
         with clock("reading the recording", 0.02):
             recording = read_recording(inputs[0], up=up, units=units, start=start, end=end, journal=journal)
+            frames = len(recording.markers.times)
+            if frames < FEWEST_FRAMES:
+                raise DataError(
+                    f"{inputs[0]}: {frames} frames are too few, accelerations need {FEWEST_FRAMES}; give a "
+                    "longer recording or interval"
+                )
             still = None if static is None else read_recording(static, up=up, units=units, journal=journal)
             given = None if loads is None else read_loads(loads, journal=journal)
             if given is not None:
@@ -126,6 +136,7 @@ def analyze(
                 )
         with clock("inverse kinematics", 0.25):
             fit = inverse_kinematics(person.skeleton, markers, weights=person.weights, journal=journal)
+            check_fit(person.skeleton, fit, name=str(inputs[0]), journal=journal)
         with clock("smoothing", 0.5):
             chosen = cutoff if cutoff is not None else DEFAULT_CUTOFF
             motion, rate, acceleration, applied = smooth(person, fit, chosen, cutoff is not None, journal)
@@ -265,9 +276,6 @@ def smooth(
     Without a filter where the recording is too short for one or sampled too slowly, unless one was asked for.
     """
     motion = fit.motion
-    if len(motion.times) < 2:
-        nothing = np.zeros_like(motion.values)
-        return motion, nothing, nothing, None
     applied: float | None = cutoff
     try:
         values = np.ascontiguousarray(butterworth(motion.values, motion.rate, cutoff, what="the motion"))
@@ -278,7 +286,7 @@ def smooth(
         values, applied = motion.values, None
     skeleton = person.skeleton
     values = skeleton.couple(torch.as_tensor(values)).numpy()
-    spline = NaturalSpline(motion.times, values, degree=5 if len(motion.times) > 5 else 1, what="the motion")
+    spline = NaturalSpline(motion.times, values, degree=5, what="the motion")
     q, v, a = (torch.as_tensor(spline(motion.times, order)) for order in (0, 1, 2))
     _, v, a = skeleton.couple_derivatives(q, v, a)
     return Motion(motion.times, values, motion.names), v.numpy(), a.numpy(), applied

@@ -13,6 +13,7 @@ from motorque.files.osim import read_osim
 from motorque.files.output import replacing
 from motorque.files.storage import Table, write_storage
 from motorque.files.trc import read_trc
+from motorque.fitting.fit_checks import check_fit
 from motorque.fitting.ik import CoordinateTask, IKResult, inverse_kinematics
 from motorque.fitting.side_swap import side_evidence
 from motorque.journal import Journal
@@ -80,6 +81,7 @@ def ik_step(
         journal=journal,
         progress=lambda done, total: progress("inverse kinematics", done / total),
     )
+    check_fit(skeleton, result, name=str(markers), journal=journal)
     with replacing(out) as path:
         write_motion(path, result.motion, skeleton, name=out.stem)
         if errors is not None:

@@ -73,6 +73,7 @@ def read_recording(
         rotation, mass, height = c3d.rotation, c3d.mass, c3d.height
     elif kind == ".trc":
         raw = read_trc(path, units=units, end=end, journal=journal).between(start, end)
+        raw = _drop_empty(raw, path, journal)
         if up is None:
             up, confidence = guess_up_axis(raw)
             if confidence < 0.5:
@@ -120,7 +121,8 @@ def _in_view(markers: Markers, path: Path, journal: Journal) -> Markers:
         return markers
     journal.repair(
         f"only {markers.times[first]:.2f} to {markers.times[last]:.2f} s of {markers.times[0]:.2f} to "
-        f"{markers.times[-1]:.2f} s are analysed: outside it fewer than half of the markers are seen",
+        f"{markers.times[-1]:.2f} s are analysed: outside it fewer than half of the markers are seen, or "
+        "no frame is there",
         str(path),
     )
     keep = slice(first, last + 1)
