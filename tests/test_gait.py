@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from motorque.report.cycles import PERCENT, Cycle, mean_and_spread, normalised
-from motorque.report.events import contacts
+from motorque.report.events import CONTACT_THRESHOLD, loaded_intervals, plate_events
 from motorque.report.gait import Gait, analyse_gait
+from motorque.series import Load, Loads
 from report_case import SPEED, STANCE, STRIDE, STRIKE, WIDTH, still_case, walk_case
 
 FRAME = 0.01  # [s]
@@ -145,7 +146,80 @@ def test_contacts_ignore_flicker_and_know_the_ends() -> None:
     force[80:82] = 30.0  # noise of 20 ms
     force[100:150] = 500.0
     force[120:123] = 0.0  # a drop-out of 30 ms
-    assert contacts(times, force) == [(0.0, 0.5, False, True), (1.0, 1.5, True, True)]
+    assert loaded_intervals(times, force > CONTACT_THRESHOLD) == [(0.0, 0.5, False, True), (1.0, 1.5, True, True)]
+
+
+def test_idle_plates_do_not_add_up_to_a_foot() -> None:
+    analysis = walk_case(6.0, plates=("r", "l"))
+    assert analysis.loads is not None
+    alone = plate_events(analysis.loads)
+    noise = np.zeros((len(analysis.times), 3))
+    noise[:, 1] = 0.6 * CONTACT_THRESHOLD  # three such plates are 1.8 thresholds
+    idle = tuple(Load(f"idle_{k}", "calcn_r", noise, np.full_like(noise, np.nan), 0 * noise) for k in range(3))
+    assert plate_events(dataclasses.replace(analysis.loads, loads=(*idle, *analysis.loads.loads))) == alone
+
+
+def test_a_foot_that_rolls_over_two_plates_stands_once() -> None:
+    times = np.arange(200) * FRAME
+    loads = []
+    for name, on in (("heel", (times > 0.495) & (times < 0.9)), ("toes", (times > 0.7) & (times < 1.195))):
+        force = np.stack([0 * times, np.where(on, 400.0, 0.0), 0 * times], axis=1)
+        loads.append(Load(name, "calcn_r", force, np.zeros_like(force), np.zeros_like(force)))
+    events, _ = plate_events(Loads(times, tuple(loads)))
+    assert [(e.kind, e.time) for e in events] == [("heel strike", 0.5), ("toe off", pytest.approx(1.2))]
+
+
+def test_a_stance_that_is_none_is_left_out_and_said() -> None:
+    """A plate that calls the right foot down for 18 % of one stride makes neither a stance nor a runner."""
+    analysis = walk_case(6.0, plates=("r", "l"))
+    assert analysis.loads is not None
+    brief = (analysis.times > STRIKE["r"] + STRIDE - 0.005) & (analysis.times < STRIKE["r"] + 1.18 * STRIDE)
+    second = (analysis.times > STRIKE["r"] + STRIDE - 0.005) & (analysis.times < STRIKE["r"] + 1.9 * STRIDE)
+    force = analysis.loads.loads[0].force.copy()
+    force[second & ~brief] = 0.0
+    loads = (dataclasses.replace(analysis.loads.loads[0], force=force), analysis.loads.loads[1])
+    gait = analyse_gait(dataclasses.replace(analysis, loads=dataclasses.replace(analysis.loads, loads=loads)))
+    assert gait.kind == "walking"
+    assert measure(gait, "Stance") == pytest.approx(100 * STANCE, abs=1.0)
+    assert [n for n in gait.notes if "18 %" in n and "right" in n and "1.35 s" in n]
+
+
+@pytest.mark.parametrize("share", [0.18, 0.92])
+def test_one_wrong_stance_of_two_makes_no_runner(share: float) -> None:
+    """The shortest recording: a single stride of each side, one of them with a stance that cannot be."""
+    from motorque.report.gait import plausible_stances
+
+    cycles = {"r": [Cycle("r", 0.0, 1.0, share)], "l": [Cycle("l", 0.5, 1.5, 0.5 + 0.67)]}
+    kind, kept, notes = plausible_stances(cycles)
+    assert kind == "walking" and kept["r"][0].stance is None and kept["l"][0].stance == pytest.approx(67.0)
+    assert len(notes) == 1
+
+
+def test_events_of_a_walkway_of_four_plates(data: Path, tmp_path: Path) -> None:
+    """Each plate takes one step; idle, they show 7 to 18 N each, and two of them carry the same foot.
+
+    Truth: where the plate under the foot crosses 20 N at 1080 Hz, unfiltered. Filtered at 6 Hz it does 20 ms off.
+    """
+    import json
+
+    from motorque.workflows.analyze import analyze
+
+    analyze([data / "c3d" / "pycgm_Movement_trial.c3d"], tmp_path, mass=68.0)
+    gait = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["results"]["gait"]
+    events = {(e["side"], e["event"]): [] for e in gait["events"]}
+    for e in gait["events"]:
+        events[e["side"], e["event"]].append(e["time_s"])
+    known = {
+        ("right", "heel strike"): [6.127, 7.167],
+        ("right", "toe off"): [6.829, 7.873],
+        ("left", "heel strike"): [6.657, 7.696],
+        ("left", "toe off"): [7.340],
+    }
+    for key, times in known.items():
+        for time in times:
+            assert np.abs(np.array(events[key]) - time).min() < 0.02, (key, time, events[key])
+    assert min(events["right", "heel strike"]) > 6.1  # nothing 0.3 s before the foot comes down
+    assert 55 < gait["measures"]["Stance"]["right"]["mean"] < 75
 
 
 def test_normalising_is_exact_for_straight_lines_and_keeps_gaps() -> None:
@@ -181,7 +255,7 @@ def test_feet_agree_with_plates_on_a_real_walk(data: Path) -> None:
     plates = read_storage(folder / "grf" / "walkingTS1_grf.mot")
     for side, plate in (("r", 1), ("l", 2)):  # plate 1 lies under the right foot
         force = plates.column(f"ground_force_{plate}_vy")
-        for start, end, starts, ends in contacts(plates.times, force):
+        for start, end, starts, ends in loaded_intervals(plates.times, force > CONTACT_THRESHOLD):
             for time, known, kind in ((start, starts, "heel strike"), (end, ends, "toe off")):
                 times = found(gait, side, kind)
                 if known and 0.1 < time < motion.times[-1] - 0.2:

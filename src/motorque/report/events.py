@@ -20,6 +20,7 @@ from motorque.series import Loads
 from motorque.skeleton.skeleton import Skeleton
 
 Array = NDArray[np.float64]
+Interval = tuple[float, float, bool, bool]
 SIDES = ("r", "l")
 CONTACT_THRESHOLD = 20.0  # [N]; under it the centre of pressure is undefined and plates only show noise
 _FOOT = ("calcn", "foot", "talus", "ankle")
@@ -43,7 +44,7 @@ class Event:
 
 
 @dataclass(frozen=True, eq=False)
-class Feet:
+class FeetAboutPelvis:
     """Where the feet are relative to the way the person goes.
 
     Args:
@@ -79,8 +80,11 @@ def foot_bodies(skeleton: Skeleton) -> dict[str, tuple[int, int | None]]:
     return found
 
 
-def find_feet(analysis: Analysis) -> Feet | None:
-    """The feet of an analysis, or None where the skeleton has not two of them."""
+def feet_about_pelvis(analysis: Analysis) -> FeetAboutPelvis | None:
+    """The feet of an analysis beside its pelvis and its way, or None where the skeleton has not two of them.
+
+    For events and step measures; which plate lies under which foot is for :mod:`motorque.fitting.feet`.
+    """
     bodies = foot_bodies(analysis.skeleton)
     if len(bodies) < 2 or len(analysis.times) < 3:
         return None
@@ -94,7 +98,7 @@ def find_feet(analysis: Analysis) -> Feet | None:
         for side, (heel_body, toe) in bodies.items()
     }
     direction, travels = progression(analysis.times, pelvis, toe["r"] - heel["r"] + toe["l"] - heel["l"])
-    return Feet(analysis.times, heel, toe, pelvis, direction, travels)
+    return FeetAboutPelvis(analysis.times, heel, toe, pelvis, direction, travels)
 
 
 def progression(times: Array, pelvis: Array, feet_axis: Array) -> tuple[Array, bool]:
@@ -136,7 +140,7 @@ def _unit(vectors: Array, fallback: Array) -> Array:
     return np.where(length > 1e-9, vectors / np.maximum(length, 1e-9), fallback)
 
 
-def kinematic_events(feet: Feet) -> list[Event]:
+def kinematic_events(feet: FeetAboutPelvis) -> list[Event]:
     """Heel strikes and toe offs from the feet (Zeni 2008), refined between frames by a parabola; sorted by time."""
     rate = 1.0 / float(np.median(np.diff(feet.times)))
     events: list[Event] = []
@@ -173,19 +177,18 @@ def foot_forces(loads: Loads) -> dict[str, Array]:
     return forces
 
 
-def contacts(times: Array, vertical: Array, *, shortest: float = 0.1) -> list[tuple[float, float, bool, bool]]:
-    """Intervals in which a foot carries load.
+def loaded_intervals(times: Array, on: NDArray[np.bool_], *, shortest: float = 0.1) -> list[Interval]:
+    """Intervals in which a foot carries load, for the instants of heel strike and toe off.
 
     Args:
         times: Samples [s], shape [T].
-        vertical: Vertical force on the foot [N], shape [T].
+        on: Whether the foot carries load, shape [T].
         shortest: Contacts and gaps shorter than this are noise [s].
 
     Returns:
         Start and end [s], and whether the start and the end lie inside the recording (else the load was there
         from its first sample, or still is at its last).
     """
-    on = np.nan_to_num(vertical) > CONTACT_THRESHOLD
     edges = np.flatnonzero(np.diff(on.astype(np.int8))) + 1
     bounds = np.concatenate([[0], edges, [len(on)]])
     runs = [(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True) if on[a]]
@@ -203,12 +206,27 @@ def contacts(times: Array, vertical: Array, *, shortest: float = 0.1) -> list[tu
     ]
 
 
+def loaded_feet(loads: Loads) -> dict[str, NDArray[np.bool_]]:
+    """Whether any load on each foot is over the threshold, shape [T] by side.
+
+    Each load is judged alone: several idle plates of a walkway, all given to one foot, show noise of 10 N each, and
+    their sum would look like a foot.
+    """
+    on: dict[str, NDArray[np.bool_]] = {}
+    for load in loads.loads:
+        side = on_foot(load.body)
+        if side:
+            over = np.nan_to_num(load.force[:, 1]) > CONTACT_THRESHOLD
+            on[side] = on.get(side, np.zeros(len(over), dtype=bool)) | over
+    return on
+
+
 def plate_events(loads: Loads) -> tuple[list[Event], dict[str, list[tuple[float, float]]]]:
     """Events that the plates saw, sorted by time, and the intervals in which they carried each foot [s]."""
     events: list[Event] = []
     loaded: dict[str, list[tuple[float, float]]] = {}
-    for side, force in foot_forces(loads).items():
-        for start, end, starts_inside, ends_inside in contacts(loads.times, force[:, 1]):
+    for side, on in loaded_feet(loads).items():
+        for start, end, starts_inside, ends_inside in loaded_intervals(loads.times, on):
             loaded.setdefault(side, []).append((start, end))
             if starts_inside:
                 events.append(Event(start, side, "heel strike", "force plate"))

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motorque.report.analysis import Analysis
 from motorque.report.cycles import Cycle
-from motorque.report.events import SIDES, Event, Feet, find_feet, kinematic_events, merged_events, plate_events
+from motorque.report.events import (
+    SIDES,
+    Event,
+    FeetAboutPelvis,
+    feet_about_pelvis,
+    kinematic_events,
+    merged_events,
+    plate_events,
+)
 
 Array = NDArray[np.float64]
 OTHER = {"r": "l", "l": "r"}
 SHORTEST, LONGEST = 0.35, 2.5  # [s]; strides from sprinting to very slow walking
+# Stance in percent of the stride. Walking: about 62 %, more when slow or in pain; running: below half, sprinters 22 %
+# (Novacheck, Gait & Posture 7 (1998) 77-95). Outside of these one of the two events is false.
+STANCES = {"walking": (35.0, 85.0), "running": (20.0, 55.0)}
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ class Gait:
 
 def analyse_gait(analysis: Analysis) -> Gait:
     """Look for gait: events, cycles and measures, or the reason why there are none."""
-    feet = find_feet(analysis)
+    feet = feet_about_pelvis(analysis)
     if feet is None:
         return Gait("none", "The skeleton has no left and right foot, so gait was not looked for.")
     reason = _not_gait(feet)
@@ -104,15 +115,15 @@ def analyse_gait(analysis: Analysis) -> Gait:
     belt = _belt_speed(feet, events)
     if belt > 0:
         notes.append(f"The standing foot moves backwards through the room at {belt:.2f} m/s: taken as a treadmill.")
+    kind, cycles, left_out = plausible_stances(cycles)
+    notes += left_out
     measures = _measures(feet, events, cycles, belt)
-    stance = [c.stance for side in SIDES for c in cycles[side] if c.stance is not None]
-    kind = "running" if stance and float(np.mean(stance)) < 50.0 else "walking"
     counts = f"{len(strikes['r'])} right and {len(strikes['l'])} left heel strikes"
     why = f"Left and right foot swing past each other in turn ({counts})."
     return Gait(kind, why, tuple(events), cycles, measures, belt, tuple(notes))
 
 
-def _not_gait(feet: Feet) -> str:
+def _not_gait(feet: FeetAboutPelvis) -> str:
     """Why the feet do not walk; empty where they do.
 
     In gait each foot swings past the other one, fast. Squats, rising, jumps and standing leave the feet side by side; a
@@ -145,7 +156,9 @@ def _cycles(events: list[Event], side: str) -> list[Cycle]:
     return [c for c in found if 0.67 * typical <= c.duration <= 1.5 * typical]
 
 
-def _with_joined_cycles(events: list[Event], feet: Feet, cycles: dict[str, list[Cycle]]) -> dict[str, list[Cycle]]:
+def _with_joined_cycles(
+    events: list[Event], feet: FeetAboutPelvis, cycles: dict[str, list[Cycle]]
+) -> dict[str, list[Cycle]]:
     """For a foot without a stride: one put together from the end of a stride and the start of the next.
 
     The recording must be at least a stride long; the stride time comes from the other foot, from two toe offs or from
@@ -183,7 +196,28 @@ def _pairs(items: list) -> list[tuple]:
     return list(zip(items[:-1], items[1:], strict=True))
 
 
-def _belt_speed(feet: Feet, events: list[Event]) -> float:
+def plausible_stances(cycles: dict[str, list[Cycle]]) -> tuple[str, dict[str, list[Cycle]], list[str]]:
+    """Walking or running, the cycles without toe offs that make no stance of it, and what was left out, in words."""
+    low, high = STANCES["running"][0], STANCES["walking"][1]
+    shares = [c.stance for side in SIDES for c in cycles[side] if c.stance is not None and low <= c.stance <= high]
+    kind = "running" if shares and float(np.median(shares)) < 50.0 else "walking"
+    low, high = STANCES[kind]
+    kept: dict[str, list[Cycle]] = {side: [] for side in SIDES}
+    notes = []
+    for side, name in (("r", "right"), ("l", "left")):
+        for cycle in cycles[side]:
+            if cycle.stance is not None and not low <= cycle.stance <= high:
+                notes.append(
+                    f"A stance of the {name} foot is left out: from {cycle.start:.2f} s it would last "
+                    f"{cycle.stance:.0f} % of the stride, which {kind} does not ({low:.0f} to {high:.0f} %); its heel "
+                    "strike or its toe off is false."
+                )
+                cycle = replace(cycle, toe_off=None)
+            kept[side].append(cycle)
+    return kind, kept, notes
+
+
+def _belt_speed(feet: FeetAboutPelvis, events: list[Event]) -> float:
     """How fast standing feet move backwards [m/s]; 0 under 0.15 m/s (a foot rolls a little over ground too)."""
     speeds = []
     for side in SIDES:
@@ -197,11 +231,13 @@ def _belt_speed(feet: Feet, events: list[Event]) -> float:
     return belt if belt > 0.15 else 0.0
 
 
-def _at(feet: Feet, values: Array, time: float) -> Array:
+def _at(feet: FeetAboutPelvis, values: Array, time: float) -> Array:
     return np.array([np.interp(time, feet.times, values[:, k]) for k in range(3)])
 
 
-def _measures(feet: Feet, events: list[Event], cycles: dict[str, list[Cycle]], belt: float) -> tuple[Measure, ...]:
+def _measures(
+    feet: FeetAboutPelvis, events: list[Event], cycles: dict[str, list[Cycle]], belt: float
+) -> tuple[Measure, ...]:
     """Step measures from heel strikes and strides that were recorded in one piece."""
     whole = {side: [c for c in cycles[side] if c.split is None] for side in SIDES}
     strikes = sorted((e.time, e.side) for e in events if e.kind == "heel strike")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from motorque.report.analysis import Analysis
 from motorque.report.cycles import Cycle, mean_and_spread, normalised
-from motorque.report.events import SIDES, Feet, find_feet, foot_forces, on_foot
+from motorque.report.events import SIDES, FeetAboutPelvis, feet_about_pelvis, foot_forces, on_foot
 from motorque.report.gait import Gait, analyse_gait
 from motorque.report.labels import GROUPS, Label, labels
 from motorque.report.power import JointPower, joint_powers, work
@@ -105,7 +105,7 @@ class Results:
     analysis: Analysis
     labels: dict[str, Label]
     gait: Gait
-    feet: Feet | None
+    feet: FeetAboutPelvis | None
     curves: dict[str, list[Curve]]
     cycle_curves: dict[str, list[CycleCurve]]
     ranges: list[Range]
@@ -120,7 +120,7 @@ class Results:
 def results(analysis: Analysis) -> Results:
     """Compute what the report shows."""
     named = labels(analysis.skeleton)
-    gait, feet = analyse_gait(analysis), find_feet(analysis)
+    gait, feet = analyse_gait(analysis), feet_about_pelvis(analysis)
     powers = _paired_powers(joint_powers(analysis, named))
     curves = {
         "angles": _paired(_angles(analysis, named)),
@@ -219,7 +219,7 @@ def joint_title(joint: str) -> str:
     return {"lumbar": "Trunk", "mtp": "Toes"}.get(joint, joint.replace("_", " ").capitalize())
 
 
-def _forces(analysis: Analysis, feet: Feet | None) -> list[Curve]:
+def _forces(analysis: Analysis, feet: FeetAboutPelvis | None) -> list[Curve]:
     """Ground forces in %BW: up, along the direction of progression, and towards the midline; other loads by name."""
     if analysis.loads is None:
         return []
