@@ -141,6 +141,10 @@ def test_a_spreadsheet_runs_no_formula() -> None:
     assert text == "name,value\r\n'=1+1,-1.5\r\n'@x,\r\n\"a,b\",\r\n"
 
 
+def test_an_empty_text_is_an_empty_cell() -> None:
+    assert Table("t", ("side", "value"), [["", 1]]).csv() == "side,value\r\n,1\r\n"
+
+
 def test_a_folder_that_cannot_be_written_is_left_alone(tmp_path: Path) -> None:
     place = tmp_path / "file"
     place.write_text("mine")

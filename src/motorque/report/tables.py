@@ -45,7 +45,7 @@ def _text(cell: Cell) -> str:
         return ""
     if isinstance(cell, str):
         # A spreadsheet would run a name that starts like a formula; names come from files.
-        return "'" + cell if cell[:1] in "=+-@\t\r" else cell
+        return "'" + cell if cell.startswith(tuple("=+-@\t\r")) else cell
     return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
 
 
