@@ -231,6 +231,19 @@ def test_a_number_that_is_none_is_null(tmp_path: Path) -> None:
     assert found["results"]["marker_error"]["rms_per_marker_m"][case.marker_names[0]] is None
 
 
+def test_the_markers_of_the_worst_rms_and_of_the_largest_error_are_named(tmp_path: Path) -> None:
+    case = still_case(np.arange(100) / 100.0)
+    assert case.marker_errors is not None
+    errors = case.marker_errors.copy()
+    errors[:, 5], errors[60, 3] = 0.02, 0.05  # one marker always off, another one once
+    write_report(dataclasses.replace(case, marker_errors=errors), tmp_path)
+    found = strict((tmp_path / "summary.json").read_text())["results"]["marker_error"]
+    assert (found["worst_rms_marker"], found["worst_rms_m"]) == (case.marker_names[5], pytest.approx(0.02))
+    assert (found["largest_marker"], found["max_m"]) == (case.marker_names[3], pytest.approx(0.05))
+    assert found["largest_time_s"] == pytest.approx(0.6)
+    assert "worst" not in found
+
+
 def test_power_is_torque_times_speed_added_over_the_joint() -> None:
     case = busy_case(3.0)
     assert case.kinetics is not None

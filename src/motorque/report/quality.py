@@ -72,6 +72,11 @@ class MarkerQuality:
     total_rms: float
     total_max: float
 
+    @property
+    def largest(self) -> int:
+        """Index of the marker with the largest single error; seldom the one with the worst RMS, which is the first."""
+        return int(np.nanargmax(self.maximum))
+
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
@@ -169,7 +174,7 @@ def checks(markers: MarkerQuality | None, found: Residuals | None, times: Array)
     result: list[Check] = []
     if markers is not None:
         frame = int(np.nanargmax(markers.frame_max))
-        worst = markers.names[int(np.nanargmax(markers.maximum))]
+        worst = markers.names[markers.largest]
         soft, hard = MARKER_MAX_LIMITS
         result.append(_check("Marker error, RMS", 100 * markers.total_rms, 100 * MARKER_RMS_LIMIT, "cm"))
         verdict = "good" if markers.total_max <= soft else "fair" if markers.total_max <= hard else "poor"

@@ -129,7 +129,10 @@ def _results(found: Results) -> dict[str, object]:
         else {
             "rms_m": found.markers.total_rms,
             "max_m": found.markers.total_max,
-            "worst": found.markers.names[0],
+            "largest_marker": found.markers.names[found.markers.largest],
+            "largest_time_s": float(found.markers.worst_time[found.markers.largest]),
+            "worst_rms_m": float(found.markers.rms[0]),
+            "worst_rms_marker": found.markers.names[0],
             "rms_per_marker_m": {n: float(found.markers.rms[k]) for k, n in enumerate(found.markers.names)},
         },
         "residuals": None
