@@ -71,7 +71,8 @@ def test_its_derivatives_are_those_of_its_residuals() -> None:
     targets = marker_positions(generic, q) + 0.02
     level = LevelFeet((generic.body("calcn_r"),), torch.tensor([[True], [False], [True]]))
     stds = torch.full((len(generic.markers),), 0.02)
-    problem = _Problem(generic, default_groups(generic), targets, stds, None, level)
+    strays = torch.full_like(stds, 0.01)
+    problem = _Problem(generic, default_groups(generic), targets, stds, strays, None, level)
     theta = 0.05 * torch.randn(problem.head + 3 * len(generic.markers), dtype=torch.float64, generator=generator)
     _, by_theta, by_q = problem._jacobians(theta, q)
     step = 1e-6

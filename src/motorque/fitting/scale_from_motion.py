@@ -1,6 +1,6 @@
 """Segment scales and marker offsets found together with the poses, where there is no static trial to measure.
 
-Unknown are a few scale factors (shared by left and right), where each marker sits on its segment, and the pose in a few
+Unknown are a few scale factors (shared by left and right), where each marker sits on its segment, and the pose in about a
 dozen frames. Minimized are the distances between model and measured markers, weighted by how well they are measured,
 plus what is known before: people's proportions vary by some per cent around their size, palpated landmarks lie within
 a centimetre or two of where anatomy says, and other markers anywhere on their segment.
@@ -40,6 +40,9 @@ MEASUREMENT_STD = 0.01
 PROPORTION_STD = 0.06
 """Spread of one segment's scale around the whole person's: coefficients of variation of segment lengths relative to
 height are 3 to 6 % (Drillis, Contini, Bluestein, Artif. Limbs 8 (1964) 44)."""
+
+KNOWN_STD = 1e-4
+"""What is left of both spreads where the size is known already."""
 
 SIZE_STD = 0.10
 """Spread of the whole person's scale around 1 where no height is given: adult height varies by 5 % within a sex; twice
@@ -81,8 +84,11 @@ def fit_body(
     recordings: Sequence[Markers],
     *,
     marker_std: Mapping[str, float],
+    tissue_std: Mapping[str, float] | None = None,
     height_ratio: float | None = None,
-    frames: int = 30,
+    scales_known: bool = False,
+    still: bool = False,
+    frames: int = 12,
     rounds: int = 20,
     journal: Journal | None = None,
 ) -> BodyFit:
@@ -92,8 +98,12 @@ def fit_body(
         skeleton: Generic skeleton with markers at their anatomical places, named as in the recordings.
         recordings: Marker trajectories (a static trial counts like any other), in ground [m].
         marker_std: How well each marker's place on its segment is known beforehand [m], by name.
+        tissue_std: How far markers stray from their segment [m], by name, where that is not :data:`MEASUREMENT_STD`.
         height_ratio: The person's height over the skeleton's, if it is known.
-        frames: How many frames are used in all.
+        scales_known: Whether the skeleton has the person's size already, so that only markers are placed.
+        still: Whether the recordings show the person standing still, a static trial.
+        frames: How many frames are used in all. More do not help: skin strays the same way whenever a pose recurs, so
+            that a dozen poses tell what there is to know, and many would outvote what is known beforehand.
         rounds: Most Gauss-Newton rounds.
         journal: Where what was found is recorded.
 
@@ -112,7 +122,11 @@ def fit_body(
     targets, flat = _choose_frames(recordings, names, frames, trusted)
     level = LevelFeet(tuple(foot for foot, _ in feet_of(body)), flat)
     stds = torch.tensor([marker_std[n] for n in names])
-    problem = _Problem(body, default_groups(body), targets, stds, height_ratio, level)
+    strays = torch.tensor([(tissue_std or {}).get(n, MEASUREMENT_STD) for n in names])
+    groups = default_groups(body, still=still)
+    problem = _Problem(body, groups, targets, stds, strays, height_ratio, level)
+    if scales_known:
+        problem.size_std = problem.proportion_std = KNOWN_STD
     theta, q = problem.solve(rounds)
     factors = problem.factors(theta)
     fitted = problem.apply(theta)
@@ -123,7 +137,7 @@ def fit_body(
     scales = Scales(body.body_names, factors.numpy(), std)
     shift = problem.offsets(theta).norm(dim=-1)
     journal.info(
-        "segment scales found from the motion itself: "
+        f"segment scales found from {'the static trial' if still else 'the motion itself'}: "
         + ", ".join(
             f"{g.name} {float(f):.3f}" for g, f in zip(problem.groups, problem.group_factors(theta), strict=True)
         )
@@ -169,6 +183,7 @@ class _Problem:
         groups: list[ScaleGroup],
         targets: Tensor,
         marker_std: Tensor,
+        tissue_std: Tensor,
         height_ratio: float | None,
         level: LevelFeet,
     ) -> None:
@@ -176,6 +191,8 @@ class _Problem:
         self.seen = torch.isfinite(targets[..., 0])
         self.targets = torch.nan_to_num(targets)
         self.marker_std = marker_std.double()
+        self.tissue_std = tissue_std.double()
+        self.proportion_std = PROPORTION_STD
         count = len(skeleton.body_names)
         self.spread = torch.zeros(count, 3, len(groups), dtype=torch.float64)
         for column, group in enumerate(groups):
@@ -210,8 +227,8 @@ class _Problem:
         times = np.arange(len(self.targets), dtype=float)
         positions = np.where(self.seen.numpy()[..., None], self.targets.numpy(), np.nan)
         weights = {
-            m.name: float(1 / (MEASUREMENT_STD**2 + s**2))
-            for m, s in zip(self.skeleton.markers, self.marker_std, strict=True)
+            m.name: float(1 / (t**2 + s**2))
+            for m, s, t in zip(self.skeleton.markers, self.marker_std, self.tissue_std, strict=True)
         }
         seen = Markers(times, positions, self.skeleton.marker_names)
         start = inverse_kinematics(self.apply(theta), seen, weights=weights, in_sequence=False)
@@ -262,7 +279,7 @@ class _Problem:
         std = torch.cat(
             [
                 torch.tensor([self.size_std]),
-                torch.full((len(self.groups),), PROPORTION_STD),
+                torch.full((len(self.groups),), self.proportion_std),
                 self.marker_std.repeat_interleave(3),
             ]
         ).double()
@@ -271,13 +288,13 @@ class _Problem:
     def _cost(self, theta: Tensor, q: Tensor) -> Tensor:
         body = self.apply(theta)
         poses = forward_kinematics(body, q)
-        r = (marker_positions(body, q, poses) - self.targets)[self.seen]
+        r = ((marker_positions(body, q, poses) - self.targets) / self.tissue_std[:, None])[self.seen]
         deviation, weight = self._priors(theta)
         pose = (q - self.skeleton.default_pose)[:, self._pulled()]
         # A few frames stand for thousands that share each marker's slow errors, so each counts once as it is.
         level = self.level.residuals(poses).square().sum()
         return (
-            r.square().sum() / MEASUREMENT_STD**2
+            r.square().sum()
             + level
             + (weight * deviation.square()).sum()
             + (pose / POSE_STD).square().sum() * INDEPENDENT_POSES / len(q)
@@ -301,9 +318,12 @@ class _Problem:
         below = torch.as_tensor(descendant_matrix(body))
         on = body.marker_body
         moves = below[torch.as_tensor(coordinate_bodies(body))][:, on.clamp(min=0)] & (on >= 0)
+        precise = self.seen / self.tissue_std
         velocity = twists[:, None, :, 3:] + torch.linalg.cross(twists[:, None, :, :3], p[:, :, None, :])
         follow = body.coupling_matrix(q)[..., [body.free_coordinates.index(i) for i in self.variables]]
-        by_q = ((velocity * moves.T[None, :, :, None]).transpose(-1, -2) @ follow[:, None]) * self.seen[..., None, None]
+        by_q = ((velocity * moves.T[None, :, :, None]).transpose(-1, -2) @ follow[:, None]) * (
+            self.seen / self.tissue_std
+        )[..., None, None]
         # A marker's place is linear in every body's factor; the chain rule leads on to the logarithms of the groups'.
         by_factor = self.extents.by_factor(body, poses, joint_elements(self.skeleton, q), self.skeleton)
         group = torch.einsum("kmibx,bxg->kmig", by_factor * self.factors(theta), self.spread)
@@ -314,14 +334,14 @@ class _Problem:
         by_offset = torch.zeros(frames, count, 3, count, 3, dtype=torch.float64)
         by_offset[:, torch.arange(count), :, torch.arange(count), :] = rotation.transpose(0, 1)
         by_theta = torch.cat([group.sum(-1, keepdim=True), group, by_offset.flatten(-2)], dim=-1)
-        by_theta = by_theta * self.seen[..., None, None]
-        r = (p - self.targets) * self.seen[..., None] / MEASUREMENT_STD
+        by_theta = by_theta * precise[..., None, None]
+        r = (p - self.targets) * precise[..., None]
         level = self.level.residuals(poses)
         turning = self.level.jacobian(poses, twists, below[torch.as_tensor(coordinate_bodies(body))]) @ follow
         return (
             torch.cat([r.flatten(1), level], dim=1),
-            torch.cat([by_theta.flatten(1, 2) / MEASUREMENT_STD, level.new_zeros(*level.shape, len(theta))], dim=1),
-            torch.cat([by_q.flatten(1, 2) / MEASUREMENT_STD, turning], dim=1),
+            torch.cat([by_theta.flatten(1, 2), level.new_zeros(*level.shape, len(theta))], dim=1),
+            torch.cat([by_q.flatten(1, 2), turning], dim=1),
         )
 
     def _system(self, theta: Tensor, q: Tensor, damping: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

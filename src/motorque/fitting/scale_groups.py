@@ -15,10 +15,17 @@ class ScaleGroup:
     members: tuple[tuple[str, str], ...]
 
 
-def default_groups(skeleton: Skeleton) -> list[ScaleGroup]:
-    """Scale groups for a full body: pelvis and trunk by axis, limbs segment by segment, left and right together.
+def default_groups(skeleton: Skeleton, *, still: bool = False) -> list[ScaleGroup]:
+    """Scale groups for a full body: the pelvis by axis, other segments by one factor, left and right together.
+
+    In a standing person the trunk gets its factors by axis, too. In motion its width would follow the shoulder blades,
+    which glide towards the neck when the arms rise, while a rigid trunk can only become narrower.
 
     Bodies of other skeletons that carry none of the usual names each get one factor for all axes.
+
+    Args:
+        skeleton: The skeleton.
+        still: Whether the person stands still with the arms down.
     """
     names = skeleton.body_names
     sides = ("_r", "_l")
@@ -26,9 +33,10 @@ def default_groups(skeleton: Skeleton) -> list[ScaleGroup]:
     def both(*stems: str) -> tuple[tuple[str, str], ...]:
         return tuple((stem + side, "xyz") for stem in stems for side in sides if stem + side in names)
 
-    groups = [
-        ScaleGroup(f"{body} {axis}", ((body, axis),)) for body in ("pelvis", "torso") if body in names for axis in "xyz"
-    ]
+    by_axis = ("pelvis", "torso") if still else ("pelvis",)
+    groups = [ScaleGroup(f"{body} {axis}", ((body, axis),)) for body in by_axis if body in names for axis in "xyz"]
+    if not still:
+        groups += [ScaleGroup("torso", ((body, "xyz"),)) for body in ("torso",) if body in names]
     groups += [
         ScaleGroup("thigh", both("femur", "patella")),
         ScaleGroup("shank", both("tibia")),

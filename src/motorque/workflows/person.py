@@ -27,10 +27,17 @@ from motorque.skeleton.anthropometry import with_segment_masses
 from motorque.skeleton.fullbody import Sex, fullbody
 from motorque.skeleton.fullbody_tables import GENERIC_HEIGHT
 from motorque.skeleton.marker_sets import match_markers, skeleton_with_markers
-from motorque.skeleton.scaling import scale_lengths, set_mass
+from motorque.skeleton.scaling import apply_scales, scale_lengths, set_mass
 from motorque.skeleton.skeleton import Skeleton
 
 ASSUMED = "assumed from the height"
+
+SHOULDER_LANDMARKS, SHOULDER_STRAY = ("acromion", "scapula"), 0.03
+"""Landmarks that a rigid trunk can't follow, and how far they stray from it [m]: the shoulder blade glides by
+centimetres when an arm rises."""
+
+PLACED_STD = 1e-3
+"""How well a marker's place is known once a static trial has told it [m]."""
 
 
 @dataclass(frozen=True)
@@ -111,19 +118,58 @@ def fit_builtin(
             journal.repair(
                 f"left and right were exchanged in the static trial and are put right ({evidence})", "static"
             )
-    fit = fit_body(generic, recordings, marker_std=known, height_ratio=ratio, journal=journal)
-    skeleton = fit.skeleton
+    stray = {name: SHOULDER_STRAY for name, place in match.pairs if place.startswith(SHOULDER_LANDMARKS)}
+    skeleton, scales = _fit(generic, recordings, known, stray, ratio, journal)
     if height is None:
-        height, height_source = _height_of(fit.scales), "from the segment scales"
+        height, height_source = _height_of(scales), "from the segment scales"
         journal.assume(f"no height was given; the segment scales make it {height:.2f} m (give --height)", "height")
     if mass is None:
         # The generic skeleton's body mass index, which is that of its builders' average man.
         mass, mass_source = fullbody().total_mass() * (height / GENERIC_HEIGHT) ** 2, ASSUMED
     skeleton = _of_mass(skeleton, mass, sex)
     # Bony landmarks carry the pose; the found place of a marker is no better known than soft tissue lets it be.
-    weights = {n: (MEASUREMENT_STD / max(s, MEASUREMENT_STD) if s < 0.05 else 1.0) for n, s in known.items()}
+    weights = {
+        n: MEASUREMENT_STD / max(s if s < 0.05 else 0.0, stray.get(n, MEASUREMENT_STD)) for n, s in known.items()
+    }
     subject = Subject(mass, mass_source, height, height_source, sex, "given" if sex != "unknown" else "not given")
-    return Person(skeleton, weights, subject, fit.scales, None)
+    return Person(skeleton, weights, subject, scales, None)
+
+
+def _fit(
+    generic: Skeleton,
+    recordings: list[Markers],
+    known: Mapping[str, float],
+    stray: Mapping[str, float],
+    ratio: float | None,
+    journal: Journal,
+) -> tuple[Skeleton, Scales]:
+    """The skeleton of the person's size with its markers, and the scales.
+
+    A static trial, the first of two recordings, tells the scales and the places of its markers, so that they are the
+    same in every trial of a person; the recording only tells where further markers sit.
+    """
+    if len(recordings) == 1:
+        fit = fit_body(generic, recordings, marker_std=known, tissue_std=stray, height_ratio=ratio, journal=journal)
+        return fit.skeleton, fit.scales
+    still, trial = recordings
+    fit = fit_body(
+        generic, [still], marker_std=known, tissue_std=stray, height_ratio=ratio, still=True, journal=journal
+    )
+    placed = fit.skeleton
+    late = [name for name in generic.marker_names if name in trial.names and name not in placed.marker_names]
+    if not late:
+        return placed, fit.scales
+    whole = apply_scales(generic, fit.scales)
+    markers, position = list(whole.markers), whole.marker_position.clone()
+    for index, marker in enumerate(markers):
+        if marker.name in placed.marker_names:
+            position[index] = placed.marker_position[placed.marker_names.index(marker.name)]
+    certain = {name: PLACED_STD if name in placed.marker_names else std for name, std in known.items()}
+    further = fit_body(
+        whole.with_markers(markers, position), [trial], marker_std=certain, tissue_std=stray, scales_known=True
+    )
+    journal.info(f"markers that the static trial lacks were placed from the recording: {', '.join(late)}", "scaling")
+    return further.skeleton, fit.scales
 
 
 def _of_mass(skeleton: Skeleton, mass: float, sex: Sex) -> Skeleton:
