@@ -1,9 +1,9 @@
 """Segment scales and marker offsets found together with the poses, where there is no static trial to measure.
 
-Unknown are a few scale factors (shared by left and right), where each marker sits on its segment, and the pose in about a
-dozen frames. Minimized are the distances between model and measured markers, weighted by how well they are measured,
-plus what is known before: people's proportions vary by some per cent around their size, palpated landmarks lie within
-a centimetre or two of where anatomy says, and other markers anywhere on their segment.
+Unknown are a few scale factors (shared by left and right), where each marker sits on its segment, and the pose in
+about a dozen frames. Minimized are the distances between model and measured markers, weighted by how well they are
+measured, plus what is known before: people's proportions vary by some per cent around their size, palpated landmarks
+lie within a centimetre or two of where anatomy says, and other markers anywhere on their segment.
 
 All unknowns are found by Gauss-Newton with the poses eliminated frame by frame (Schur complement).
 Source of the approach: Reinbolt et al., J. Biomech. 38 (2005) 621 (joint parameters and motion found together);
