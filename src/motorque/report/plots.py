@@ -31,6 +31,7 @@ class Plot:
         convention: What positive and negative mean, in words.
         data: What the script draws.
         norm_source: Where the normative band comes from; empty without one.
+        norm_people: Whose band it is; empty without one.
     """
 
     section: str
@@ -39,6 +40,7 @@ class Plot:
     convention: str
     data: dict[str, object]
     norm_source: str = ""
+    norm_people: str = ""
 
 
 def thinned(times: Array) -> NDArray[np.int64]:
@@ -82,9 +84,8 @@ def _plot(found: Results, section: str, group: str, members: list[Curve], keep: 
         data["norm"] = {"mean": packed(norm.mean), "sd": packed(norm.sd), "perMass": norm.unit == "N·m/kg"}
     if section == "forces" and first.key.startswith("vertical"):
         data["lines"] = [{"y": 100.0, "text": "body weight"}]
-    return Plot(
-        section, group, first.title, _convention(section, members, cycles), data, "" if norm is None else norm.source
-    )
+    source, people = ("", "") if norm is None else (norm.source, norm.people)
+    return Plot(section, group, first.title, _convention(section, members, cycles), data, source, people)
 
 
 def _convention(section: str, members: list[Curve], cycles: list[CycleCurve]) -> str:

@@ -37,7 +37,7 @@ def curves(found: Results, drawn: Sequence[Plot]) -> list[str]:
             continue
         if name == "forces" and not found.analysis.loads_measured:
             lead += " Estimated from the motion, not measured."
-        content = _tools(found, name, any(p.norm_source for _, p in mine)) + _plot_grid(mine)
+        content = _tools(found, name, sorted({p.norm_people for _, p in mine if p.norm_people})) + _plot_grid(mine)
         content += {"torques": _peak_table(found), "power": _work_table(found)}.get(name, "")
         sources = sorted({p.norm_source for _, p in mine if p.norm_source})
         if sources:
@@ -46,7 +46,7 @@ def curves(found: Results, drawn: Sequence[Plot]) -> list[str]:
     return made
 
 
-def _tools(found: Results, name: str, norm: bool) -> str:
+def _tools(found: Results, name: str, people: Sequence[str]) -> str:
     gait = found.gait.has_cycles and any(found.cycle_curves[name])
     parts = []
     if gait:
@@ -60,8 +60,10 @@ def _tools(found: Results, name: str, norm: bool) -> str:
     ]
     if gait:
         legend.append("<span>mean ± SD of each side · dashed: toe off · upright line: the moment in the 3D view</span>")
-    if norm:
-        legend.append('<span class="n"><i></i>published normative mean ± SD</span>')
+    if people:
+        # Who they are stands beside the band: nobody should read an adult's curve against children unawares.
+        whose = escape("; ".join(people))
+        legend.append(f'<span class="n"><i></i>published normative mean ± SD of {whose}</span>')
     parts.append(f'<span class="legend">{"".join(legend)}</span>')
     return f'<div class="tools">{"".join(parts)}</div>'
 

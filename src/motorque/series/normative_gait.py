@@ -30,8 +30,13 @@ from motorque.errors import DataError
 from motorque.series.normative_tables import ANGLES, FORCES, MOMENTS, POWERS
 
 Array = NDArray[np.float64]
-SCHWARTZ = "Schwartz, Rozumalski, Trost 2008 (J Biomech 41:1639), free speed, 83 typically developing children"
-PERRY_WINTER = "characteristic points after Perry & Burnfield 2010 and Winter 1991, interpolated"
+CHILDREN = "typically developing children and adolescents, 4 to 17 years"
+SCHWARTZ = f"Schwartz, Rozumalski, Trost 2008 (J Biomech 41:1639), free speed, 83 {CHILDREN}"
+ADULTS = "healthy adults"
+PERRY_WINTER = (
+    f"{ADULTS}; interpolated between characteristic points (peaks, valleys, zeros) that were rounded from Perry & "
+    "Burnfield 2010 and Winter 1991, so less exact than a measured band"
+)
 
 # From posterior to anterior iliac spine of the generic pelvis, 0.182 m forward and 0.015 m down
 # (motorque.skeleton.landmarks): how far the clinical zero of pelvic tilt is from OpenSim's [deg].
@@ -65,12 +70,14 @@ class NormativeCurve:
         sd: Standard deviation between people, shape [101].
         unit: ``deg``, ``N·m/kg``, ``W/kg`` or ``%BW``.
         source: Where it was published.
+        people: Whose it is.
     """
 
     mean: Array
     sd: Array
     unit: str
     source: str
+    people: str
 
 
 def normative_names() -> tuple[str, ...]:
@@ -94,18 +101,18 @@ def normative(name: str) -> NormativeCurve:
     if name in _ANGLE_CONVERSION:
         key, sign, offset = _ANGLE_CONVERSION[name]
         mean, sd = _band(ANGLES[key])
-        return NormativeCurve(sign * mean + offset, sd, "deg", SCHWARTZ)
+        return NormativeCurve(sign * mean + offset, sd, "deg", SCHWARTZ, CHILDREN)
     if name in _MOMENT_CONVERSION:
         key, sign = _MOMENT_CONVERSION[name]
         mean, sd = _band(MOMENTS[key])
-        return NormativeCurve(sign * mean / 1000, sd / 1000, "N·m/kg", SCHWARTZ)
+        return NormativeCurve(sign * mean / 1000, sd / 1000, "N·m/kg", SCHWARTZ, CHILDREN)
     if name in POWERS:
-        return NormativeCurve(*_band(POWERS[name]), "W/kg", SCHWARTZ)
+        return NormativeCurve(*_band(POWERS[name]), "W/kg", SCHWARTZ, CHILDREN)
     if name in FORCES:
         percent, mean_points, sd_points = (np.array(column) for column in zip(*FORCES[name], strict=True))
         # Shape-preserving, so that no peak is invented between the points.
         mean, sd = (PchipInterpolator(percent, points)(np.arange(101.0)) for points in (mean_points, sd_points))
-        return NormativeCurve(mean, sd, "%BW", PERRY_WINTER)
+        return NormativeCurve(mean, sd, "%BW", PERRY_WINTER, ADULTS)
     raise DataError(f"no normative curve named {name!r}; there are {', '.join(normative_names())}")
 
 
