@@ -10,8 +10,9 @@ from motorque import __version__
 from motorque.report.markup import badge, definitions, escape, number, tile, verdict
 from motorque.report.quality import SOURCE, Check
 from motorque.report.results import Results
+from motorque.report.scene import played
 from motorque.report.sections import TITLES
-from motorque.report.viewer_markup import VIEWER
+from motorque.report.viewer_markup import viewer
 
 
 def header(found: Results) -> str:
@@ -77,7 +78,7 @@ def overview(found: Results) -> str:
         else ""
     )
     content = f"""<div class="tiles">{"".join(tiles)}</div>
-<div class="split"><div>{VIEWER}</div>
+<div class="split"><div>{viewer(len(played(a)), len(a.times))}</div>
 <div><div class="panel card"><h3>Subject</h3>{panel}</div>{checks}{_first_warnings(found)}</div></div>"""
     return f'<section id="overview" aria-label="Overview">{content}</section>'
 

@@ -36,6 +36,13 @@ def viewer_frames(times: Array, points: int) -> NDArray[np.int64]:
     return np.unique(np.round(np.linspace(0, len(times) - 1, count)).astype(np.int64))
 
 
+def played(analysis: Analysis) -> NDArray[np.int64]:
+    """Indices of the frames of an analysis that the viewer plays."""
+    stored = len(analysis.skeleton.body_names) + len(analysis.marker_names)
+    stored += 0 if analysis.markers is None else len(analysis.markers.names)
+    return viewer_frames(analysis.times, stored)
+
+
 def packed(values: Array) -> dict[str, object]:
     """A float array as base64 of little-endian float32 with its shape; what is not finite becomes NaN."""
     array = np.ascontiguousarray(np.where(np.isfinite(values), values, np.nan), dtype="<f4")
@@ -65,9 +72,7 @@ def packed_points(values: Array) -> dict[str, object]:
 
 def scene(analysis: Analysis) -> dict[str, object]:
     """The viewer's data, ready for JSON: times, points on a grid, what connects them."""
-    stored = len(analysis.skeleton.body_names) + len(analysis.marker_names)
-    stored += 0 if analysis.markers is None else len(analysis.markers.names)
-    frames = viewer_frames(analysis.times, stored)
+    frames = played(analysis)
     nodes, bones, figure = _figure(analysis.skeleton, analysis.body_rotation[frames], analysis.body_position[frames])
     result: dict[str, object] = {
         "times": packed(analysis.times[frames] - analysis.times[0]),

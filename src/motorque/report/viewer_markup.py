@@ -1,6 +1,25 @@
-"""The controls around the 3D canvas; ``viewer.js`` brings them to life."""
+"""The controls around the 3D canvas and its caption; ``viewer.js`` brings them to life."""
 
-VIEWER = """<div class="viewer card">
+from __future__ import annotations
+
+
+def viewer(shown: int, frames: int) -> str:
+    """The 3D view.
+
+    Args:
+        shown: Frames that it plays.
+        frames: Frames of the recording.
+    """
+    caption = (
+        "Joint centres, markers, forces and the centre of mass are measured or computed. Rib cage, skull, wings of the "
+        "pelvis, hands, toes and the thickness of the bones are drawn for orientation only."
+    )
+    if shown < frames:
+        caption += f" {shown} of {frames} frames are shown; everything is computed from all of them."
+    return f'{_CONTROLS}<p class="caption">{caption}</p>\n</div>'
+
+
+_CONTROLS = """<div class="viewer card">
 <div class="stage" tabindex="0" role="application"
 aria-label="3D view of the skeleton. Space plays, arrow keys step, plus and minus zoom, 1 to 4 change the view.">
 <canvas></canvas>
@@ -29,4 +48,4 @@ aria-label="3D view of the skeleton. Space plays, arrow keys step, plus and minu
 <label><input type="checkbox" data-show="com">centre of mass</label>
 <label><input type="checkbox" data-show="follow">follow</label>
 </div>
-</div>"""
+"""
