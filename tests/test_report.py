@@ -438,20 +438,3 @@ def test_bands_are_for_walking_only(tmp_path: Path) -> None:
         page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
         assert any("norm" in plot for plot in page.data()["plots"]) is there
         assert any("Schwartz" in words for words in page.words) is there
-
-
-def test_bands_say_whose_they_are(tmp_path: Path) -> None:
-    """Children and adolescents for angles, torques and power; rounded, interpolated points of adults for forces."""
-    write_report(busy_case(4.0), tmp_path)
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for section, whose in (("angles", "4 to 17 years"), ("power", "4 to 17 years"), ("forces", "adults")):
-        shown = text[text.index(f'<section id="{section}"') :]
-        shown = shown[: shown.index("</section>")]
-        legend = shown[shown.index('class="n"') :].split("</span>")[0]
-        assert whose in legend and "normative" in legend
-        source = shown[shown.index("Normative band") :]
-        assert whose in source
-        if section == "forces":
-            assert "rounded" in source and "interpolated" in source and "children" not in legend + source
-        else:
-            assert "children and adolescents" in legend and "children and adolescents" in source

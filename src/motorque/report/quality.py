@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from motorque.journal import Journal
 from motorque.report.analysis import Analysis
 from motorque.report.labels import Label
 
@@ -167,6 +168,11 @@ def residuals(analysis: Analysis, labels: dict[str, Label]) -> Residuals | None:
         float(np.nanmax(load)),
         float(np.nanmean(analysis.center_of_mass[:, 1])),
     )
+
+
+def doubtful_torques(journal: Journal) -> list[str]:
+    """Warnings that external loads leave force unexplained, so that torques, power and work are wrong there."""
+    return [n.text for n in journal.notices if n.kind == "warning" and "unexplained" in n.text]
 
 
 def checks(markers: MarkerQuality | None, found: Residuals | None, times: Array) -> list[Check]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from motorque.report.labels import actors
 from motorque.report.markup import escape, number, section, table, verdict
-from motorque.report.plots import Plot
-from motorque.report.quality import MARKER_MAX_LIMITS, MARKER_RMS_LIMIT, SOURCE
+from motorque.report.plots import MAX_DRAWN_CYCLES, Plot, thinned
+from motorque.report.quality import MARKER_MAX_LIMITS, MARKER_RMS_LIMIT, SOURCE, doubtful_torques
 from motorque.report.results import Results, joint_title
 
 SIDE_CELL = {"r": '<td class="side-r">right</td>', "l": '<td class="side-l">left</td>', "": "<td>–</td>"}
@@ -42,8 +42,35 @@ def curves(found: Results, drawn: Sequence[Plot]) -> list[str]:
         sources = sorted({p.norm_source for _, p in mine if p.norm_source})
         if sources:
             content += f'<p class="note">Normative band (mean ± SD): {escape("; ".join(sources))}.</p>'
+        content += _left_out(found, found.gait.has_cycles and any(found.cycle_curves[name]))
         made.append(section(name, title, content, escape(lead)))
     return made
+
+
+def _left_out(found: Results, cycles: bool) -> str:
+    """What the plots of a section do not draw of a long recording; empty where they draw everything."""
+    text, frames = "", len(found.analysis.times)
+    drawn = len(thinned(found.analysis.times))
+    if drawn < frames:
+        text += (
+            f"Over time {drawn} of {frames} frames are drawn, so a peak of a single frame may be missing from the "
+            "curve; tables and figures are of all frames. "
+        )
+    if cycles and max(map(len, found.gait.cycles.values())) > MAX_DRAWN_CYCLES:
+        text += f"A side with more than {MAX_DRAWN_CYCLES} strides is drawn as mean ± SD without its single strides. "
+    return f'<p class="note">{escape(text.strip())}</p>' if text else ""
+
+
+def _doubt(found: Results) -> str:
+    """That figures over the whole recording include frames whose torques are known to be wrong; else empty."""
+    warnings = doubtful_torques(found.analysis.journal)
+    if not warnings:
+        return ""
+    more = f" (and {len(warnings) - 1} more, see the warnings)" if len(warnings) > 1 else ""
+    return (
+        '<p class="note"><b>▲ This table includes frames in which torques are wrong:</b> '
+        f"{escape(warnings[0])}{more}.</p>"
+    )
 
 
 def _tools(found: Results, name: str, people: Sequence[str]) -> str:
@@ -109,7 +136,7 @@ def _peak_table(found: Results) -> str:
     ]
     columns = ("joint", "side", "+", "max N·m", "N·m/kg", "at s", "−", "min N·m", "N·m/kg", "at s")
     inner = table(columns, rows, numeric=(3, 4, 5, 7, 8, 9), tall=True)
-    return f"<h3>Largest torques over the recording</h3>{inner}" if rows else ""
+    return f"<h3>Largest torques over the recording</h3>{_doubt(found)}{inner}" if rows else ""
 
 
 def _work_table(found: Results) -> str:
@@ -138,7 +165,8 @@ def _work_table(found: Results) -> str:
         "+ work per stride",
         "− work per stride",
     )
-    return f"<h3>Power and work</h3>{table(columns, rows, numeric=range(2, 8), tall=True)}" if rows else ""
+    inner = table(columns, rows, numeric=range(2, 8), tall=True)
+    return f"<h3>Power and work</h3>{_doubt(found)}{inner}" if rows else ""
 
 
 def gait(found: Results) -> str:
@@ -233,6 +261,7 @@ def quality(found: Results, drawn: Sequence[Plot]) -> str:
     mine = [(k, p) for k, p in enumerate(drawn) if p.section == "quality"]
     if mine:
         content += f'<h3>Over time</h3><div class="grid">{"".join(figure(k, p) for k, p in mine)}</div>'
+        content += _left_out(found, False)
     m = found.markers
     if m is not None:
         top = max(float(np.nanmax(m.maximum)), MARKER_MAX_LIMITS[1])

@@ -10,6 +10,7 @@ from pathlib import PurePath
 import numpy as np
 
 from motorque import __version__
+from motorque.report.quality import doubtful_torques
 from motorque.report.results import Results
 from motorque.report.tables import SIDE_NAMES
 
@@ -90,6 +91,7 @@ def _results(found: Results) -> dict[str, object]:
             }
             for p in found.peaks
         },
+        "doubtful_torques": doubtful_torques(found.analysis.journal),
         "joint_work": {
             f"{p.joint}_{p.side}" if p.side else p.joint: {
                 "peak_w_per_kg": float(np.nanmax(p.power)),
