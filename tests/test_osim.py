@@ -84,10 +84,11 @@ def test_couplers_agree(name: str, data: Path, opensim) -> None:
             assert float(skeleton.couple(q)[coupler.dependent]) == pytest.approx(expected, abs=1e-12)
 
 
-def _model(bodies: str, joints: str) -> str:
+def _model(bodies: str, joints: str, markers: str = "") -> str:
     return (
         f'<?xml version="1.0"?><OpenSimDocument Version="40000"><Model name="m"><BodySet><objects>{bodies}</objects>'
-        f"</BodySet><JointSet><objects>{joints}</objects></JointSet></Model></OpenSimDocument>"
+        f"</BodySet><JointSet><objects>{joints}</objects></JointSet>"
+        f"<MarkerSet><objects>{markers}</objects></MarkerSet></Model></OpenSimDocument>"
     )
 
 
@@ -131,6 +132,16 @@ def _joint(name: str, parent: str, child: str, kind: str = "PinJoint") -> str:
             ),
             ModelError,
             "mass of zero",
+        ),
+        (
+            _model(
+                _body("a", 0.0) + _body("b"),
+                _joint("j", "/ground", "/bodyset/a") + _joint("k", "/bodyset/a", "/bodyset/b"),
+                '<Marker name="m"><socket_parent_frame>/bodyset/a</socket_parent_frame>'
+                "<location>0 0 0</location></Marker>",
+            ),
+            ModelError,
+            "mass of zero but carries the marker 'm'",
         ),
         (_model(_body("a", -1.0), _joint("j", "/ground", "/bodyset/a")), ModelError, "negative mass"),
         (_model(_body("a", float("nan")), _joint("j", "/ground", "/bodyset/a")), FileFormatError, "not finite"),

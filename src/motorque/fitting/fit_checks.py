@@ -41,7 +41,7 @@ def check_fit(skeleton: Skeleton, fit: IKResult, *, name: str, journal: Journal)
     found = np.flatnonzero(np.isfinite(fit.errors).any(axis=0))
     untold = untold_coordinates(skeleton, [fit.model_markers.names[i] for i in found])
     if untold:
-        journal.warn(f"no marker tells {', '.join(untold)}: their values mean nothing", name)
+        journal.info(f"no marker tells {', '.join(untold)}: their values mean nothing", name)
 
 
 def untold_coordinates(skeleton: Skeleton, markers: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -118,6 +118,7 @@ def build_skeleton(
         zip([j.name for j in joints], np.cumsum([0] + [len(j.coordinates) for j in joints[:-1]]).tolist(), strict=True)
     )
     coordinate_index = {c.name: i for i, c in enumerate(coordinates)}
+    _check_segments(name, by_name, attachments)
     _check_masses(
         name, [(by_name[child], joint) for joint, child, _ in order], {p for j, _, _ in order for p in _ends(j)}
     )
@@ -252,6 +253,17 @@ def _spanning_tree(name: str, bodies: Sequence[Body], joints: Sequence[JointSpec
     position = {child: i for i, (_, child, _) in enumerate(order)}
     assert all(position.get(next(e for e in _ends(j) if e != child), -1) < i for i, (j, child, _) in enumerate(order))
     return order
+
+
+def _check_segments(name: str, bodies: Mapping[str, Body], attachments: Attachments) -> None:
+    """Massless frames between joints are usual; a body that carries markers is a segment, and a segment weighs."""
+    for label, frame, _ in attachments.markers:
+        body = bodies.get(frame.body)
+        if body is not None and body.mass == 0:
+            raise ModelError(
+                f"{name}: body {body.name!r} has a mass of zero but carries the marker {label!r}, so it is a segment; "
+                "give it its mass"
+            )
 
 
 def _check_masses(name: str, links: Sequence[tuple[Body, JointSpec]], parents: set[str]) -> None:

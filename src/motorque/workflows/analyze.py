@@ -20,6 +20,7 @@ from motorque.files.motion_files import write_kinetics, write_motion
 from motorque.files.output import OutputFolder
 from motorque.files.trc import write_trc
 from motorque.fitting.fit_checks import check_fit
+from motorque.fitting.gimbal import report_impossible_speeds, steady_through_gimbal_lock
 from motorque.fitting.ground_loads import estimate_ground_loads
 from motorque.fitting.heading import heading, quarter_turn, turn_markers
 from motorque.fitting.ik import IKResult, inverse_kinematics
@@ -136,10 +137,12 @@ def analyze(
                 )
         with clock("inverse kinematics", 0.25):
             fit = inverse_kinematics(person.skeleton, markers, weights=person.weights, journal=journal)
+            fit = steady_through_gimbal_lock(person.skeleton, markers, fit, weights=person.weights, journal=journal)
             check_fit(person.skeleton, fit, name=str(inputs[0]), journal=journal)
         with clock("smoothing", 0.5):
             chosen = cutoff if cutoff is not None else DEFAULT_CUTOFF
             motion, rate, acceleration, applied = smooth(person, fit, chosen, cutoff is not None, journal)
+            report_impossible_speeds(person.skeleton, rate, motion.times, journal)
         with clock("ground forces", 0.55):
             found, measured = _loads(loads, given, recording, person, motion, turn, applied, journal)
             person = weigh(person, motion, found if measured else None, journal)
