@@ -159,3 +159,23 @@ def test_one_trial_at_a_time(walk: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="one trial"):
         analyze([walk / "walk.trc", walk / "static.trc"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interval_is_as_good_as_its_place_in_the_whole(walk: Path, analyzed: Path, tmp_path: Path) -> None:
+    analyze([walk / "walk.trc"], tmp_path / "cut", model=analyzed / "model.osim", start=1.0, end=2.0, journal=Journal())
+    analyze([walk / "walk.trc"], tmp_path / "all", model=analyzed / "model.osim", journal=Journal())
+    cut, whole = (read_storage(tmp_path / f / "kinetics.sto") for f in ("cut", "all"))
+    assert (cut.times[0], cut.times[-1]) == (1.0, 2.0)
+    for column in ("knee_angle_r_moment", "hip_flexion_l_moment", "ankle_angle_r_moment"):
+        expected = whole.column(column)[np.isin(whole.times, cut.times)]
+        np.testing.assert_allclose(cut.column(column), expected, atol=1.5)
+
+
+def test_an_oblique_heading_is_said(walk: Path, tmp_path: Path) -> None:
+    c, s = np.cos(np.radians(30)), np.sin(np.radians(30))
+    upright = read_trc(walk / "walk.trc")
+    turned = upright.positions @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    write_trc(tmp_path / "oblique.trc", Markers(upright.times, turned, upright.names))
+    journal = Journal()
+    analyze([tmp_path / "oblique.trc"], tmp_path / "out", mass=66.0, journal=journal)
+    assert any(n.kind == "warning" and "away from the nearest axis" in n.text for n in journal.notices)

@@ -26,6 +26,7 @@ from motorque.fitting.point_constraints import STAGES, PointConstraintPenalty
 from motorque.journal import Journal
 from motorque.mechanics.kinematics import marker_positions
 from motorque.series import Markers, Motion
+from motorque.series.markers import within
 from motorque.skeleton.skeleton import Skeleton
 
 KEYFRAME_STEPS = (0.64, 0.08)
@@ -67,6 +68,17 @@ class IKResult:
     errors: NDArray[np.float64]
     weights: Mapping[str, float] = field(default_factory=dict)
     converged: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+
+    def between(self, start: float | None, end: float | None) -> IKResult:
+        """The frames with start <= time <= end [s]; raises :class:`DataError` if there are none."""
+        keep = within(self.motion.times, start, end, "motion")
+        return IKResult(
+            self.motion.between(start, end),
+            self.model_markers.between(start, end),
+            self.errors[keep],
+            self.weights,
+            self.converged[keep],
+        )
 
     @property
     def rms(self) -> NDArray[np.float64]:

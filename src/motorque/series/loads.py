@@ -8,6 +8,7 @@ import numpy as np
 
 from motorque.errors import DataError
 from motorque.series._checks import Array, as_array, as_names, as_times
+from motorque.series.markers import within
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,16 @@ class Loads:
                 for load in self.loads
             ),
         )
+
+    def between(self, start: float | None, end: float | None) -> Loads:
+        """The frames with start <= time <= end [s]; raises :class:`DataError` if there are none."""
+        keep = within(self.times, start, end, "loads")
+
+        def cut(load: Load) -> Load:
+            std = None if load.force_std is None else load.force_std[keep]
+            return Load(load.name, load.body, load.force[keep], load.point[keep], load.moment[keep], std)
+
+        return Loads(self.times[keep], tuple(cut(load) for load in self.loads))
 
     def total_force(self) -> Array:
         """Sum of all forces [N], shape [T, 3]."""

@@ -33,6 +33,7 @@ from motorque.progress import Progress, silent
 from motorque.report.analysis import Analysis
 from motorque.report.write import write_report
 from motorque.series import Kinetics, Loads, Markers, Motion
+from motorque.series.markers import within
 from motorque.signals import NaturalSpline, butterworth
 from motorque.skeleton.fullbody import Sex
 from motorque.workflows.person import Person, fit_builtin, use_model, weigh
@@ -47,6 +48,9 @@ from motorque.workflows.trial_loads import (
 
 DEFAULT_CUTOFF = 6.0
 """Low-pass cutoff of motion and loads [Hz], usual for gait (Winter, Sidwall, Hobson, J. Biomech. 7 (1974) 157)."""
+
+MARGIN = 1.0
+"""Time before and after the interval asked for that is read with it [s]: six periods of the filter."""
 
 FEWEST_FRAMES = 6
 """Quintic splines, which give velocities and accelerations, need as many."""
@@ -105,8 +109,11 @@ def analyze(
     clock = _Clock(progress)
     with OutputFolder(out) as folder:
         with clock("reading the recording", 0.02):
-            recording = read_recording(inputs[0], up=up, units=units, start=start, end=end, journal=journal)
-            frames = len(recording.markers.times)
+            # Filters and splines are off at the ends of what they see, so they see a little more than is asked for.
+            early, late = (None if t is None else t + s * MARGIN for t, s in ((start, -1), (end, 1)))
+            recording = read_recording(inputs[0], up=up, units=units, start=early, end=late, journal=journal)
+            asked = recording.markers.between(start, end).times
+            frames = len(asked)
             if frames < FEWEST_FRAMES:
                 raise DataError(
                     f"{inputs[0]}: {frames} frames are too few, accelerations need {FEWEST_FRAMES}; give a "
@@ -115,7 +122,7 @@ def analyze(
             still = None if static is None else read_recording(static, up=up, units=units, journal=journal)
             given = None if loads is None else read_loads(loads, journal=journal)
             if given is not None:
-                check_cover(given.times, recording.markers.times, what=str(loads))
+                check_cover(given.times, asked, what=str(loads))
         body_mass, mass_source = _mass(mass, recording, still)
         with clock("fitting the skeleton to the person", 0.1):
             size = Size(
@@ -127,7 +134,9 @@ def analyze(
             )
             person = _person(model, static, recording, still, size, folder.path, journal)
             markers = _right_way_round(person, recording.markers, journal)
-            turn = quarter_turn(heading(person.skeleton, markers, weights=person.weights))
+            facing = heading(person.skeleton, markers, weights=person.weights)
+            turn = quarter_turn(facing)
+            _say_oblique(facing, journal)
             if not np.allclose(turn, np.eye(3)):
                 markers = turn_markers(markers, turn)
                 journal.repair(
@@ -142,9 +151,12 @@ def analyze(
         with clock("smoothing", 0.5):
             chosen = cutoff if cutoff is not None else DEFAULT_CUTOFF
             motion, rate, acceleration, applied = smooth(person, fit, chosen, cutoff is not None, journal)
+            whole, kept = motion, within(motion.times, start, end, str(inputs[0]))
+            motion, rate, acceleration = motion.between(start, end), rate[kept], acceleration[kept]
+            fit, markers = fit.between(start, end), markers.between(start, end)
             report_impossible_speeds(person.skeleton, rate, motion.times, journal)
         with clock("ground forces", 0.55):
-            found, measured = _loads(loads, given, recording, person, motion, turn, applied, journal)
+            found, measured = _loads(loads, given, recording, person, motion, whole, turn, applied, journal)
             person = weigh(person, motion, found if measured else None, journal)
         with clock("inverse dynamics", 0.7):
             kinetics = _kinetics(person, motion, rate, acceleration, found)
@@ -193,6 +205,20 @@ def analyze(
             )
             write_report(analysis, folder.path)
     return out / "report.html"
+
+
+OBLIQUE = 10.0
+"""Heading off the axes that is worth a word [deg]: it shifts pelvis tilt and list by its sine of each other."""
+
+
+def _say_oblique(facing: float, journal: Journal) -> None:
+    left = np.degrees(facing - np.pi / 2 * np.round(facing / (np.pi / 2)))
+    if abs(left) > OBLIQUE:
+        journal.warn(
+            f"the person faces {abs(left):.0f}° away from the nearest axis of the laboratory: pelvis tilt and list, "
+            "which are angles about the axes, mix by that much",
+            "heading",
+        )
 
 
 class Size(TypedDict):
@@ -301,6 +327,7 @@ def _loads(
     recording: Recording,
     person: Person,
     motion: Motion,
+    whole: Motion,
     turn: np.ndarray,
     cutoff: float | None,
     journal: Journal,
@@ -314,7 +341,8 @@ def _loads(
         ), True
     if recording.plates is not None:
         return loads_from_plates(recording.plates, skeleton, motion, turn=turn, cutoff=cutoff, journal=journal), True
-    return estimate_ground_loads(skeleton, motion, cutoff=None, journal=journal), False
+    estimated = estimate_ground_loads(skeleton, whole, cutoff=None, journal=journal)
+    return estimated.between(float(motion.times[0]), float(motion.times[-1])), False
 
 
 def _kinetics(person: Person, motion: Motion, rate: np.ndarray, acceleration: np.ndarray, loads: Loads) -> Kinetics:

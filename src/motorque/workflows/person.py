@@ -235,6 +235,11 @@ def use_model(
     """The user's model as it is, but for its mass if one is given."""
     model = read_osim(path, journal=journal)
     skeleton = model.skeleton
+    unused = [name for name, given in (("height", height is not None), ("sex", sex != "unknown")) if given]
+    if unused:
+        journal.info(
+            f"{' and '.join(unused)} change nothing in a model of one's own; they stand in the report", str(path)
+        )
     if mass is None:
         mass, mass_source = skeleton.total_mass(), "from the model"
     elif abs(mass / skeleton.total_mass() - 1) > 1e-3:
