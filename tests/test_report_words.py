@@ -98,3 +98,17 @@ def test_many_strides_are_drawn_as_their_mean_and_that_is_said(tmp_path: Path, r
     write_report(walk_case(30.0, rate=60.0, plates=("r", "l")), tmp_path)
     assert "more than 24 strides" in part((tmp_path / "report.html").read_text(encoding="utf-8"), "angles")
     assert "more than 24 strides" not in (report / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("slope", "there"), [(0.0, True), (0.02, True), (0.3, False), (-0.3, False)])
+def test_bands_are_for_level_ground_only(tmp_path: Path, slope: float, there: bool) -> None:
+    case = walk_case(5.0, heading=1.0, plates=("r", "l"))
+    position = case.body_position.copy()
+    position[..., 1] += slope * np.linalg.norm(position[..., [0, 2]] - position[:1, :1, [0, 2]], axis=-1)
+    write_report(dataclasses.replace(case, body_position=position), tmp_path)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    gait = strict((tmp_path / "summary.json").read_text())["results"]["gait"]
+    assert gait["kind"] == "walking"
+    assert any("norm" in plot for plot in page.data()["plots"]) is there
+    assert any("no normative band" in note for note in gait["notes"]) is not there
+    assert any(f"{'up' if slope > 0 else 'down'}hill" in note for note in gait["notes"]) is not there

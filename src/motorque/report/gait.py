@@ -25,6 +25,7 @@ SHORTEST, LONGEST = 0.35, 2.5  # [s]; strides from sprinting to very slow walkin
 # Stance in percent of the stride. Walking: about 62 %, more when slow or in pain; running: below half, sprinters 22 %
 # (Novacheck, Gait & Posture 7 (1998) 77-95). Outside of these one of the two events is false.
 STANCES = {"walking": (35.0, 85.0), "running": (20.0, 55.0)}
+LEVEL = 0.05  # [m/m]; 3 degrees, or 3 cm in a step of 0.6 m: more than heels at contact differ by on a floor
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Gait:
         cycles: Strides by side; in a short recording one that is put together from two incomplete ones.
         measures: Step measures.
         treadmill: Speed of the belt [m/s]; 0 over ground.
+        level: Whether the feet come down at one height; not on stairs or a slope.
         notes: What a reader must know about them.
     """
 
@@ -71,6 +73,7 @@ class Gait:
     cycles: dict[str, list[Cycle]] = field(default_factory=lambda: {"r": [], "l": []})
     measures: tuple[Measure, ...] = ()
     treadmill: float = 0.0
+    level: bool = True
     notes: tuple[str, ...] = ()
 
     @property
@@ -120,7 +123,15 @@ def analyse_gait(analysis: Analysis) -> Gait:
     measures = _measures(feet, events, cycles, belt)
     counts = f"{len(strikes['r'])} right and {len(strikes['l'])} left heel strikes"
     why = f"Left and right foot swing past each other in turn ({counts})."
-    return Gait(kind, why, tuple(events), cycles, measures, belt, tuple(notes))
+    slope = _slope(feet, events)
+    level = abs(slope) < LEVEL
+    if not level:
+        change, way = ("higher", "uphill") if slope > 0 else ("lower", "downhill")
+        notes.append(
+            f"The feet come down {100 * abs(slope):.0f} cm {change} with every metre: stairs or a slope, {way}. "
+            "Published bands are of level walking, so no normative band is drawn."
+        )
+    return Gait(kind, why, tuple(events), cycles, measures, belt, level, tuple(notes))
 
 
 def _not_gait(feet: FeetAboutPelvis) -> str:
@@ -229,6 +240,15 @@ def _belt_speed(feet: FeetAboutPelvis, events: list[Event]) -> float:
                 speeds.append(-float(np.median(forward[flat])))
     belt = float(np.median(speeds)) if speeds else 0.0
     return belt if belt > 0.15 else 0.0
+
+
+def _slope(feet: FeetAboutPelvis, events: list[Event]) -> float:
+    """Rise of the heels over their way from the first heel strike to the last [m/m]; 0 on a treadmill."""
+    strikes = sorted((e.time, e.side) for e in events if e.kind == "heel strike")
+    (t0, first), (t1, last) = strikes[0], strikes[-1]
+    way = _at(feet, feet.heel[last], t1) - _at(feet, feet.heel[first], t0)
+    along = float(np.hypot(way[0], way[2]))
+    return float(way[1]) / along if along > 0.3 else 0.0
 
 
 def _at(feet: FeetAboutPelvis, values: Array, time: float) -> Array:

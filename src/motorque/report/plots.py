@@ -70,7 +70,7 @@ def _by_plot(curves: list[Curve]) -> Iterable[tuple[str, list[Curve]]]:
 def _plot(found: Results, section: str, group: str, members: list[Curve], keep: NDArray[np.int64]) -> Plot:
     first = members[0]
     cycles = [c for c in found.cycle_curves[section] if any(c.curve is m for m in members)]
-    norm = norm_for(section, first) if found.gait.kind == "walking" and cycles else None
+    norm = norm_for(section, first) if found.gait.kind == "walking" and found.gait.level and cycles else None
     data: dict[str, object] = {
         "unit": first.unit,
         "time": [_time_trace(c, keep) for c in members],
