@@ -39,8 +39,8 @@ REPAIR_DEPTH, REPAIR_ROUNDS = 8, 20
 NOTHING = 1e-20
 """What no further round is worth [m²]: markers that fit exactly would otherwise never settle."""
 
-BLOCK = 4096
-"""Frames solved together: bounds the memory for their matrices (about 10 kB a frame)."""
+BLOCK = 256
+"""Frames solved together: few enough that their matrices (about 20 kB a frame) stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
