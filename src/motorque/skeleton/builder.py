@@ -118,10 +118,10 @@ def build_skeleton(
         zip([j.name for j in joints], np.cumsum([0] + [len(j.coordinates) for j in joints[:-1]]).tolist(), strict=True)
     )
     coordinate_index = {c.name: i for i, c in enumerate(coordinates)}
-    _check_segments(name, by_name, attachments)
     _check_masses(
         name, [(by_name[child], joint) for joint, child, _ in order], {p for j, _, _ in order for p in _ends(j)}
     )
+    _check_segments(name, by_name, attachments)
 
     def tensor(values: object) -> torch.Tensor:
         return torch.as_tensor(np.array(values, dtype=np.float64))

@@ -15,10 +15,15 @@ from motorque.files.storage import Table, write_storage
 from motorque.files.trc import read_trc
 from motorque.fitting.fit_checks import check_fit
 from motorque.fitting.ik import CoordinateTask, IKResult, inverse_kinematics
+from motorque.fitting.marker_quality import find_problems
 from motorque.fitting.side_swap import side_evidence
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
+from motorque.series import Markers
 from motorque.skeleton.skeleton import Skeleton
+
+FEW_MARKERS = 6
+"""A free body takes three markers, and one with limbs more: fewer than this are probably meant for another model."""
 
 
 def ik_step(
@@ -66,6 +71,7 @@ def ik_step(
             journal.info(
                 f"tasks for markers that the model or the recording lacks: {', '.join(unknown)}", str(tasks or setup)
             )
+    _report_markers(recording, skeleton, str(markers), journal)
     wanted = coordinate_tasks(skeleton, plan, recording.times, journal)
     evidence = side_evidence(skeleton, recording, weights=weights, tasks=wanted)
     if evidence is not None and evidence.swapped:
@@ -87,6 +93,18 @@ def ik_step(
         if errors is not None:
             write_marker_errors(errors, result)
     return result
+
+
+def _report_markers(recording: Markers, skeleton: Skeleton, name: str, journal: Journal) -> None:
+    """Say what is wrong with the markers; like OpenSim's tool this step uses them as they are."""
+    for problem in find_problems(recording):
+        if problem.kind == "gap":
+            journal.info(str(problem), problem.marker)
+        else:
+            journal.warn(f"{problem}; it is used as it is (`motorque analyze` repairs it)", problem.marker)
+    known = sum(n in skeleton.marker_names for n in recording.names)
+    if 0 < known < min(FEW_MARKERS, len(recording.names)):
+        journal.warn(f"only {known} of {len(recording.names)} markers are on the model; is it the right one?", name)
 
 
 def _plan(setup: Path | None, tasks: Path | None) -> IKSetup:
