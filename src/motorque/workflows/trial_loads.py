@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from motorque.files.external_loads import ExternalLoads
-from motorque.fitting.feet import has_feet
+from motorque.fitting.feet import find_feet, has_feet
 from motorque.fitting.heading import turn_loads
 from motorque.fitting.load_filtering import filter_loads
 from motorque.fitting.plates_to_feet import assign_plates, reassign_misplaced
@@ -81,8 +82,27 @@ def loads_from_plates(
 def _on_feet(loads: Loads, skeleton: Skeleton, motion: Motion, cutoff: float | None, journal: Journal) -> Loads:
     at = filter_loads(loads, motion.times, cutoff, journal=journal)
     if all(load.body for load in at.loads):
-        return reassign_misplaced(at, skeleton, motion.values, journal=journal) if has_feet(skeleton) else at
+        if not has_feet(skeleton):
+            return at
+        return _on_heel_bones(
+            reassign_misplaced(at, skeleton, motion.values, journal=journal), skeleton, motion, journal
+        )
     return assign_plates(at, skeleton, motion.values, journal=journal)
+
+
+def _on_heel_bones(loads: Loads, skeleton: Skeleton, motion: Motion, journal: Journal) -> Loads:
+    """Loads on the talus or the toes of a foot moved to its calcaneus: the ground does not touch the talus."""
+    feet = find_feet(skeleton, motion.values, motion.times)
+    moved = []
+    for load in loads.loads:
+        foot = next((f for f in feet if load.body in f.bodies and load.body != f.body), None)
+        if foot is not None:
+            journal.repair(
+                f"{load.name} acts on {foot.body} instead of {load.body}, which the ground does not touch", load.name
+            )
+            load = dataclasses.replace(load, body=foot.body)
+        moved.append(load)
+    return Loads(loads.times, tuple(moved))
 
 
 MISSING_SHARE, MISSING_TIME = 0.2, 0.05
