@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from motorque.files.external_loads import interpolate_loads, read_plates
 from motorque.files.motion_files import read_motion
 from motorque.files.osim import read_osim
 from motorque.fitting.feet import find_feet
-from motorque.fitting.load_checks import check_loads
+from motorque.fitting.load_checks import carrying_both, check_loads
 from motorque.fitting.load_filtering import center_of_pressure, filter_loads
 from motorque.fitting.plates_to_feet import assign_plates, reassign_misplaced
 from motorque.journal import Journal
@@ -81,6 +83,37 @@ def test_a_plate_under_both_feet_is_said():
     assert any("seems to carry both feet from 0.20 to 1.79 s" in text for text in texts(journal, "warning"))
 
 
+def measured(data: Path, trial: str) -> tuple:
+    """Skeleton, coordinates and plates without bodies of a trial with one foot on each plate."""
+    folder = data / "opencap_subject4"
+    skeleton = read_osim(folder / "models/manually_scaled.osim", journal=Journal()).skeleton
+    motion = read_motion(folder / f"ik/{trial}_manual_scaling_ik.mot", skeleton)
+    plates = interpolate_loads(read_plates(folder / f"grf/{trial}_grf.mot", journal=Journal()), motion.times)
+    return skeleton, motion.values, Loads(plates.times, plates.loads[:2])
+
+
+def as_one_plate(plates: Loads) -> Loads:
+    force = plates.total_force()
+    point, moment = center_of_pressure(force, np.sum([x.moment_about_origin for x in plates.loads], axis=0))
+    return Loads(plates.times, (Load("ground_force_1", "", force, point, moment),))
+
+
+@pytest.mark.parametrize(("trial", "share"), [("squats1", 0.9), ("STS1", 0.6)])
+def test_one_plate_under_feet_that_stand_apart_is_said(data, trial, share):
+    """The centre of pressure is 18 cm from either foot: that is no load on the wrong foot."""
+    skeleton, q, plates = measured(data, trial)
+    journal = Journal()
+    found = assign_plates(as_one_plate(plates), skeleton, q, journal=journal)
+    both = carrying_both(found, find_feet(skeleton, q, plates.times))
+    assert np.any([*both.values()], axis=0).mean() > share
+    warnings = texts(journal, "warning")
+    assert warnings and all("seems to carry both feet" in x and "both legs are void there" in x for x in warnings)
+    quiet = Journal()
+    kept = reassign_misplaced(found, skeleton, q, journal=quiet)
+    assert [load.body for load in kept.loads] == [load.body for load in found.loads]
+    assert texts(quiet, "warning") == warnings and not texts(quiet, "repair")
+
+
 def test_two_plates_on_one_foot_are_said():
     skeleton, q, times, right, _ = standing()
     loads = Loads(times, (
@@ -119,13 +152,10 @@ def test_names_win_but_are_checked():
 @pytest.mark.parametrize("trial", ["walking1", "walkingTS1", "DJ1", "squats1"])
 def test_wrong_files_are_repaired_on_request(data, trial):
     """Every plate of these files is said to be on talus_r; the second one is under the left foot."""
-    folder = data / "opencap_subject4"
-    skeleton = read_osim(folder / "models/manually_scaled.osim", journal=Journal()).skeleton
-    motion = read_motion(folder / f"ik/{trial}_manual_scaling_ik.mot", skeleton)
-    plates = interpolate_loads(read_plates(folder / f"grf/{trial}_grf.mot", journal=Journal()), motion.times)
-    wrong = Loads(plates.times, tuple(Load(p.name, "talus_r", p.force, p.point, p.moment) for p in plates.loads[:2]))
+    skeleton, q, plates = measured(data, trial)
+    wrong = Loads(plates.times, tuple(Load(p.name, "talus_r", p.force, p.point, p.moment) for p in plates.loads))
     journal = Journal()
-    found = reassign_misplaced(wrong, skeleton, motion.values, journal=journal)
+    found = reassign_misplaced(wrong, skeleton, q, journal=journal)
     assert [load.body for load in found.loads] == ["talus_r", "calcn_l"]
     assert any("ground_force_2 was moved from talus_r to calcn_l" in text for text in texts(journal, "repair"))
     assert not texts(journal, "warning")

@@ -16,6 +16,10 @@ LOADED = 20.0
 """Vertical force above which a plate counts as loaded [N]; the threshold under which its point is undefined."""
 FAR = 0.10
 """Distance of a centre of pressure from a foot's midline beyond which it can't be under it [m]; a foot is 0.1 wide."""
+BESIDE = 0.05
+"""Distance of a centre of pressure from a foot's midline within which that foot carries it alone [m]: half a width."""
+SHARED = 0.5
+"""Share of a contact during which a load must seem to carry both feet to be no load on the wrong one."""
 BRIEF = 0.1
 """Findings shorter than this are not reported [s]."""
 
@@ -35,11 +39,14 @@ def runs_of(mask: NDArray[np.bool_]) -> list[slice]:
 def misplaced(loads: Loads, feet: tuple[Foot, Foot]) -> list[tuple[Load, list[slice], float, float]]:
     """Loads whose centre of pressure lies over 10 cm from the foot that they are said to act on.
 
+    Not those that seem to carry both feet: their centre of pressure is far from either (:func:`carrying_both`).
+
     Returns:
         For each: the load, the contacts in which that is so, and its mean distance, weighted by force, from that foot
         and from the other one [m].
     """
     found = []
+    both = carrying_both(loads, feet)
     for load in loads.loads:
         own = next((f for f in feet if load.body in f.bodies), None)
         if own is None:
@@ -50,7 +57,7 @@ def misplaced(loads: Loads, feet: tuple[Foot, Foot]) -> list[tuple[Load, list[sl
         wrong = [
             contact
             for contact in long_only(contacts(load), loads.times)
-            if np.average(mine[contact], weights=weight[contact]) > FAR
+            if np.average(mine[contact], weights=weight[contact]) > FAR and both[load.name][contact].mean() <= SHARED
         ]
         if wrong:
             frames = np.concatenate([np.arange(c.start, c.stop) for c in wrong])
@@ -79,6 +86,7 @@ def check_loads(
     """
     times = loads.times
     feet = find_feet(skeleton, q, times) if feet is None else feet
+    _check_two_feet(loads, feet, journal)
     wrong = misplaced(loads, feet)
     for load, frames, mine, theirs in wrong:
         own = next(f for f in feet if load.body in f.bodies)
@@ -90,8 +98,6 @@ def check_loads(
             f"{SIDE_NAMES[own.side]} foot {spans(frames, times)} ({hint})",
             load.name,
         )
-    sound = Loads(times, tuple(x for x in loads.loads if all(x is not load for load, *_ in wrong)))
-    _check_two_feet(sound, loads, feet, journal)
     _check_empty_foot(loads, feet, journal)
     return bool(wrong)
 
@@ -119,33 +125,47 @@ def spans(runs: list[slice], times: Array) -> str:
     return f"{len(runs)} times between {start:.2f} and {end:.2f} s, for {total:.2f} s in all"
 
 
-def _check_two_feet(sound: Loads, loads: Loads, feet: tuple[Foot, Foot], journal: Journal) -> None:
-    """A centre of pressure between two standing feet, neither of them near it, and nothing under the other foot."""
+def carrying_both(loads: Loads, feet: tuple[Foot, Foot]) -> dict[str, NDArray[np.bool_]]:
+    """When a load seems to carry both feet, by its name, shape [T] each.
+
+    Both feet stand, nothing is under the one that the load is not on, and its centre of pressure lies between them
+    and near neither.
+    """
     between = feet[1].middle - feet[0].middle
     square = np.maximum((between[:, [0, 2]] ** 2).sum(1), 1e-12)
-    for load in sound.loads:
+    found = {}
+    for load in loads.loads:
         own = next((f for f in feet if load.body in f.bodies), None)
         if own is None:
+            found[load.name] = np.zeros(len(loads.times), dtype=bool)
             continue
         other = feet[1] if own is feet[0] else feet[0]
         # Where there is no point it lies nowhere: outside of every foot, and not between them.
         point = np.where(np.isfinite(load.point), load.point, 1e6)
         share = ((point - feet[0].middle)[:, [0, 2]] * between[:, [0, 2]]).sum(1) / square
-        shared = (
+        found[load.name] = (
             (load.force[:, 1] > LOADED)
             & feet[0].stands
             & feet[1].stands
             & (_loaded(loads, other) == 0)
             & (share > 0.2)
             & (share < 0.8)
-            & (own.distance(point) > 0.05)
+            & (own.distance(point) > BESIDE)
+            & (other.distance(point) > BESIDE)
         )
-        runs = long_only(runs_of(shared), loads.times)
+    return found
+
+
+def _check_two_feet(loads: Loads, feet: tuple[Foot, Foot], journal: Journal) -> None:
+    both = carrying_both(loads, feet)
+    for load in loads.loads:
+        runs = long_only(runs_of(both[load.name]), loads.times)
         if runs:
+            other = next(f for f in feet if load.body not in f.bodies)
             journal.warn(
-                f"{load.name} seems to carry both feet {spans(runs, loads.times)}: its centre of pressure lies "
-                f"between them and no other plate is under the {SIDE_NAMES[other.side]} one; all of it is given to "
-                f"{load.body}, so the joint moments of both legs are wrong there",
+                f"{load.name} seems to carry both feet {spans(runs, loads.times)}: both stand, its centre of pressure "
+                f"lies between them and no other plate is under the {SIDE_NAMES[other.side]} one; all of it is given "
+                f"to {load.body}, so the joint moments of both legs are void there",
                 load.name,
             )
 
