@@ -26,7 +26,6 @@ from motorque.skeleton.skeleton import (
 
 Array = NDArray[np.float64]
 ZERO = Element(Linear(0.0, 0.0))
-BALL_AXES = np.eye(3)
 
 
 @dataclass(frozen=True)

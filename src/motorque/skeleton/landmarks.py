@@ -45,11 +45,6 @@ class Landmark:
     kind: Kind
     std: float
 
-    @property
-    def informs_scale(self) -> bool:
-        """Whether distances between such markers say how large a body is."""
-        return self.kind != "technical"
-
 
 # name, body, x, y, z [m], kind, std [mm]; right side and middle
 _RIGHT_AND_MIDDLE: tuple[tuple[str, str, float, float, float, Kind, float], ...] = (
