@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from motorque.files.c3d import read_c3d
 from motorque.files.trc import read_trc
 from motorque.fitting.marker_neighbours import distance_spread, predict
-from motorque.fitting.marker_quality import MarkerProblem, fill_gaps, find_problems, repair, swap_sides
+from motorque.fitting.marker_quality import MarkerProblem, fill_gaps, find_problems, repair
+from motorque.fitting.side_names import swap_sides
 from motorque.journal import Journal
 from motorque.series import Markers
 
@@ -193,6 +195,53 @@ def test_exchanged_labels_are_found_and_put_right(walk: Markers, missing: float)
         journal = Journal()
         assert np.array_equal(repair(wrong, found, journal=journal).positions, truth.positions, equal_nan=True)
         assert [n.kind for n in journal.notices] == ["repair"] and one in journal.notices[0].text
+
+
+def exchanged(markers: Markers, first: int, stop: int, only: str = "") -> Markers:
+    """Left and right exchanged in some frames, for the markers whose names match."""
+    mapping = {a: b for a, b in swap_sides(markers.names).items() if re.search(only, a)}
+    columns = [markers.names.index(mapping.get(name, name)) for name in markers.names]
+    positions = markers.positions.copy()
+    positions[first:stop] = positions[first:stop, columns]
+    return changed(markers, positions)
+
+
+@pytest.mark.parametrize("name", [WALK, "opencap_subject4/markers/squats1.trc", "c3d/Gait.c3d"])
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_sides_exchanged_for_part_of_the_time_are_put_right_at_once(data: Path, name: str, missing: float) -> None:
+    truth = thinned(recording(data / name), missing)
+    count = len(truth.times)
+    for first, stop in ((count // 3, count // 2), (count // 2 + 1, count)):
+        wrong = exchanged(truth, first, stop)
+        found = faults(wrong)
+        assert [(p.kind, p.first, p.last) for p in found] == [("sides", first, stop - 1)]
+        journal = Journal()
+        assert np.array_equal(repair(wrong, found, journal=journal).positions, truth.positions, equal_nan=True)
+        (said,) = journal.notices
+        assert said.kind == "repair" and "left and right are exchanged on the whole body from" in said.text
+
+
+def test_exchanged_legs_leave_the_trunk_alone(walk: Markers) -> None:
+    # Every marker of one leg is near to where each of the other's was; the nearest one is its counterpart.
+    legs = r"Knee|Ankle|Heel|Toe|MT5|TH\d|SH\d"
+    wrong, journal = exchanged(walk, 80, 120, legs), Journal()
+    found = find_problems(wrong)
+    assert {p.kind for p in found} == {"swapped"}
+    assert np.array_equal(repair(wrong, found, journal=journal).positions, walk.positions)
+    assert not [n for n in journal.notices if n.kind == "warning"]
+
+
+def test_great_losses_are_warned_of(walk: Markers) -> None:
+    rng = np.random.default_rng(1)
+    for count in (2, 3):
+        positions, journal = walk.positions.copy(), Journal()
+        for column in range(2, 2 + 9 * count, 9):
+            positions[30:100, column] += rng.normal(size=3) * 0.3
+        wrong = changed(walk, positions)
+        repair(wrong, find_problems(wrong), journal=journal)
+        warned = [n.text for n in journal.notices if n.kind == "warning"]
+        assert len(warned) == (count >= 3)
+        assert all("over 20 % of the samples of 3 markers were taken out" in text for text in warned)
 
 
 def test_repair_takes_bad_samples_out_and_says_so(walk: Markers) -> None:

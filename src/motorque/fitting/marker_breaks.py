@@ -67,9 +67,10 @@ def crossing_at(
     speed: Array,
     last: NDArray[np.int_],
     following: NDArray[np.int_],
-) -> list[int]:
-    """Markers that go on where marker ``one`` was before its step, while it goes on where they were.
+) -> int | None:
+    """The marker that goes on where marker ``one`` was before its step, while that one goes on where it was.
 
+    The best one of several: where two clusters are exchanged, all of one are near to where all of the other were.
     Tried with both standing still meanwhile and with both moving on at the marker's own ``speed`` [m/s].
     """
     before, after = step
@@ -77,15 +78,16 @@ def crossing_at(
     others = others[others != one]
     come, now = positions[following[others], others], positions[after, one]
     here, there = times[after], times[following[others]][:, None]
-    crossing = np.zeros(len(others), dtype=bool)
+    best = np.full(len(others), np.inf)
     for moving in (0.0 * speed, speed):
         was, gone = positions[before, one] - moving * times[before], positions[last[others], others]
         gone = gone - moving * times[last[others]][:, None]  # both paths go on along ``moving`` from time zero
         kept = np.linalg.norm(now - was - moving * here) + np.linalg.norm(come - gone - moving * there, axis=1)
         exchanged = np.linalg.norm(now - gone - moving * here, axis=1)
         exchanged += np.linalg.norm(come - was - moving * there, axis=1)
-        crossing |= (exchanged < 0.3 * kept) & (np.linalg.norm(gone - was, axis=1) > _STEP)
-    return [int(other) for other in others[crossing]]
+        crossing = (exchanged < 0.3 * kept) & (np.linalg.norm(gone - was, axis=1) > _STEP)
+        best = np.minimum(best, np.where(crossing, exchanged, np.inf))
+    return int(others[np.argmin(best)]) if np.isfinite(best).any() else None
 
 
 def first_exchanged(positions: Array, one: int, two: int, before: int, after: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from scipy.interpolate import make_interp_spline
 
 from motorque.fitting.marker_breaks import bad_samples, breaks_in, crossing_at, first_exchanged
 from motorque.fitting.marker_neighbours import distance_spread, predict
+from motorque.fitting.side_intervals import exchanged_intervals
+from motorque.fitting.side_names import swap_sides
 from motorque.journal import Journal
 from motorque.series import Markers
 
@@ -24,57 +25,8 @@ _FROZEN_TIME = 0.1
 _FROZEN_SAMPLES = 4
 _FROZEN_NEIGHBOURS = 0.005
 """Neighbours that move less than this say nothing about a marker that stands still [m]."""
-_SEPARATORS = r"[.,_\-\s:]"
-# In this order: the first pattern that leads to another name of the recording decides.
-_SIDE_PATTERNS = tuple(
-    re.compile(pattern, re.IGNORECASE if ignore_case else 0)
-    for pattern, ignore_case in (
-        (r"(?P<side>right|left)", True),  # RightKnee, knee_left
-        (rf"(?:^|(?<={_SEPARATORS}))(?P<side>[rl])(?={_SEPARATORS})", True),  # R.ASIS, r_knee, 'R Knee', ankle_r_med
-        (rf"(?<={_SEPARATORS})(?P<side>[rl])$", True),  # knee_r
-        (r"(?:^|(?<=:))(?P<side>[rl])(?=.)", True),  # RASI, RKnee, Person:RASI
-        (rf"(?<={_SEPARATORS})(?P<side>[RL])(?=[A-Z])", False),  # study_RKnee
-        (r"(?<=[a-z0-9])(?P<side>[RL])$", False),  # kneeR
-    )
-)
-_OTHER_SIDE = {"r": "l", "l": "r", "right": "left", "left": "right"}
-
-
-def swap_sides(names: Sequence[str]) -> dict[str, str]:
-    """For every name of a left or right marker the name of the same marker on the other side.
-
-    Understands RASI/LASI, R.ASIS/L.ASIS, r.ASIS/L.ASIS, r_knee/L_knee, knee_r/knee_l, 'R Knee'/'L Knee' and
-    RightKnee/LeftKnee; capitals need not agree. Only names that have their counterpart among ``names`` are listed, so a
-    name that merely begins with an r or l stays out.
-
-    Args:
-        names: All marker names of a recording.
-
-    Returns:
-        Name to counterpart, both ways: ``result[result[name]] == name``.
-    """
-    exact = set(names)
-    lowered: dict[str, list[str]] = {}
-    for name in names:
-        lowered.setdefault(name.lower(), []).append(name)
-    one_way = {name: other for name in names if (other := _counterpart(name, exact, lowered)) is not None}
-    return {name: other for name, other in one_way.items() if one_way.get(other) == name}
-
-
-def _counterpart(name: str, exact: set[str], lowered: dict[str, list[str]]) -> str | None:
-    for pattern in _SIDE_PATTERNS:
-        for match in pattern.finditer(name):
-            side = match["side"]
-            other = _OTHER_SIDE[side.lower()]
-            cased = other.upper() if side.isupper() else other.capitalize() if side[0].isupper() else other
-            candidate = name[: match.start("side")] + cased + name[match.end("side") :]
-            if candidate in exact:
-                return candidate
-            # Capitals that differ between the sides (r.ASIS and L.ASIS) count only where they leave no choice.
-            alike = lowered.get(candidate.lower(), [])
-            if len(alike) == 1:
-                return alike[0]
-    return None
+_MUCH, _SEVERAL = 0.2, 3
+"""Share of a marker's samples, and number of such markers, whose loss says that something greater is wrong."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +35,9 @@ class MarkerProblem:
 
     Args:
         kind: ``gap`` (samples are missing), ``frozen`` (it stands still while its neighbours move), ``jumping`` (it is
-            somewhere else all of a sudden) or ``swapped`` (it carries another marker's label, and that one this one's).
-        marker: The marker's name.
+            somewhere else all of a sudden), ``swapped`` (it carries another marker's label, and that one this one's)
+            or ``sides`` (all left markers carry the right ones' labels and the other way round).
+        marker: The marker's name; empty for ``sides``.
         first: First frame of the stretch; of the longest stretch for a gap.
         last: Last frame of the stretch, inclusive.
         start: Time of the first frame [s].
@@ -95,7 +48,7 @@ class MarkerProblem:
         stretches: Number of separate gaps.
     """
 
-    kind: Literal["gap", "frozen", "jumping", "swapped"]
+    kind: Literal["gap", "frozen", "jumping", "swapped", "sides"]
     marker: str
     first: int
     last: int
@@ -115,6 +68,8 @@ class MarkerProblem:
             return f"{self.marker} stands still {when} while the markers around it move"
         if self.kind == "jumping":
             return f"{self.marker} is off by {100 * self.size:.0f} cm {when}, all of a sudden"
+        if self.kind == "sides":
+            return f"left and right are exchanged on the whole body {when}"
         return f"{self.marker} and {self.other} carry each other's label {when}"
 
 
@@ -124,18 +79,22 @@ def find_problems(markers: Markers) -> list[MarkerProblem]:
     A frozen marker repeats its position exactly for over 0.1 s while its neighbours move. A jump is a step that no body
     makes: away from the trend of the frames around it by over 4 cm and by more than an acceleration of 60 m/s² allows.
     A step tells where something changed, not which side of it is wrong; the side that fits worse to the markers around
-    it is. Two markers that step onto each other's path are swapped. Steps of under 4 cm, a marker that is misplaced
-    throughout, and labels that are swapped throughout can't be seen in the markers alone.
+    it is. Two markers that step onto each other's path are swapped. Where four out of five pairs of left and right
+    markers do so at once, the sides of the whole body are, and that is put right before anything else is judged. Steps
+    of under 4 cm, a marker that is misplaced throughout, and labels that are swapped throughout can't be seen in the
+    markers alone.
 
     Args:
         markers: A recording, in metres, of any up axis.
 
     Returns:
-        The problems, swaps first, then by marker and time; none for a clean recording without gaps.
+        The problems, exchanged sides and swaps first, then by marker and time; none for a clean recording without gaps.
     """
     if len(markers.times) < 3:
         return _gaps(markers)
     positions = markers.positions.copy()
+    sides = _sides(markers, positions)
+    _exchange(positions, markers.names, sides)
     spread, middle = distance_spread(positions, markers.rate)
     frozen = _frozen(markers, positions, spread)
     for problem in frozen:
@@ -143,8 +102,9 @@ def find_problems(markers: Markers) -> list[MarkerProblem]:
     swaps = _swaps(markers, positions)
     _exchange(positions, markers.names, swaps)
     jumps = _jumps(markers, positions, spread, middle)
+    gaps = _gaps(Markers(markers.times, _mended(markers, sides + swaps), markers.names))
     order = {name: index for index, name in enumerate(markers.names)}
-    return swaps + sorted([*frozen, *jumps, *_gaps(markers)], key=lambda p: (order[p.marker], p.first))
+    return sides + swaps + sorted([*frozen, *jumps, *gaps], key=lambda p: (order[p.marker], p.first))
 
 
 def repair(markers: Markers, problems: Sequence[MarkerProblem], *, journal: Journal) -> Markers:
@@ -155,11 +115,14 @@ def repair(markers: Markers, problems: Sequence[MarkerProblem], *, journal: Jour
         problems: As from `find_problems`.
         journal: Where each repair is recorded.
     """
-    positions = markers.positions.copy()
-    _exchange(positions, markers.names, problems)
+    positions = _mended(markers, problems)
+    seen = np.isfinite(positions[..., 0]).sum(axis=0)
     for problem in problems:
         if problem.kind in ("frozen", "jumping"):
             positions[problem.first : problem.last + 1, markers.names.index(problem.marker)] = np.nan
+    for problem in problems:
+        if problem.kind == "sides":
+            journal.repair(f"{problem}; put right", "markers")
     swapped = {frozenset((p.marker, p.other, str(p.first))): p for p in problems if p.kind == "swapped"}
     for problem in swapped.values():
         journal.repair(f"{problem}; exchanged", problem.marker)
@@ -171,7 +134,23 @@ def repair(markers: Markers, problems: Sequence[MarkerProblem], *, journal: Jour
         more = f" and {len(group) - 1} times more" if len(group) > 1 else ""
         count = sum(p.samples for p in group)
         journal.repair(f"{group[0]}{more}; {count} samples are taken out", marker)
+    _warn_of_loss(markers.names, seen, np.isfinite(positions[..., 0]).sum(axis=0), journal)
     return Markers(markers.times, positions, markers.names)
+
+
+def _warn_of_loss(names: Sequence[str], before: NDArray[np.int_], after: NDArray[np.int_], journal: Journal) -> None:
+    """Say it where much of several markers was taken out; samples of each marker before and after, shape [M]."""
+    lost = 1.0 - after / np.maximum(before, 1)
+    much = np.flatnonzero((before > 0) & (lost > _MUCH))
+    if len(much) >= _SEVERAL:
+        worst = much[np.argsort(-lost[much], kind="stable")]
+        named = ", ".join(f"{names[column]} {100 * lost[column]:.0f} %" for column in worst[:5])
+        journal.warn(
+            f"over {100 * _MUCH:.0f} % of the samples of {len(much)} markers were taken out ({named}"
+            f"{', …' if len(much) > 5 else ''}): the recording is bad or its labels are wrong in a way that is not "
+            "understood; look at them before you trust the result",
+            "markers",
+        )
 
 
 def fill_gaps(markers: Markers, *, longest: float = 0.2, journal: Journal) -> Markers:
@@ -219,7 +198,7 @@ def fill_gaps(markers: Markers, *, longest: float = 0.2, journal: Journal) -> Ma
 
 
 def _problem(
-    kind: Literal["gap", "frozen", "jumping", "swapped"],
+    kind: Literal["gap", "frozen", "jumping", "swapped", "sides"],
     markers: Markers,
     column: int,
     first: int,
@@ -290,7 +269,8 @@ def _swaps(markers: Markers, positions: Array) -> list[MarkerProblem]:
         steps = breaks_in(markers, positions[:, one])
         for before, after, speed in zip(steps.before, steps.after, steps.speed, strict=True):
             step = (before, after)
-            for two in crossing_at(markers.times, positions, one, step, speed, last_seen[before], next_seen[after]):
+            two = crossing_at(markers.times, positions, one, step, speed, last_seen[before], next_seen[after])
+            if two is not None:
                 pair = (min(one, two), max(one, two))
                 toggles.setdefault(pair, set()).add(first_exchanged(positions, one, two, before, after))
     result = []
@@ -307,10 +287,38 @@ def _swaps(markers: Markers, positions: Array) -> list[MarkerProblem]:
     return result
 
 
+def _sides(markers: Markers, positions: Array) -> list[MarkerProblem]:
+    pairs = _pairs(markers.names)
+    columns = [column for pair in pairs for column in pair]
+    result = []
+    for first, last in exchanged_intervals(markers, positions, pairs):
+        start, end = float(markers.times[first]), float(markers.times[last])
+        samples = int(np.isfinite(positions[first : last + 1, columns, 0]).sum())
+        result.append(MarkerProblem("sides", "", first, last, start, end, samples))
+    return result
+
+
+def _pairs(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Columns of the two markers of each pair of sides, each pair once."""
+    found = ((names.index(one), names.index(two)) for one, two in swap_sides(names).items())
+    return [(one, two) for one, two in found if one < two]
+
+
+def _mended(markers: Markers, problems: Sequence[MarkerProblem]) -> Array:
+    """Positions with exchanged sides and swapped labels put right, shape [T, M, 3]."""
+    positions = markers.positions.copy()
+    _exchange(positions, markers.names, problems)
+    return positions
+
+
 def _exchange(positions: Array, names: Sequence[str], problems: Sequence[MarkerProblem]) -> None:
-    """Exchange the labels of every swap, in place; a swap is listed once from either side."""
+    """Exchange the labels of every swap, in place; sides first, and a swap is listed once from either side."""
     done = set()
+    pairs = np.array(_pairs(names), dtype=int).reshape(-1, 2)
     for problem in problems:
+        if problem.kind == "sides":
+            stretch = slice(problem.first, problem.last + 1)
+            positions[stretch, pairs.T.ravel()] = positions[stretch, pairs[:, ::-1].T.ravel()]
         if problem.kind != "swapped":
             continue
         one, two = sorted((names.index(problem.marker), names.index(problem.other)))

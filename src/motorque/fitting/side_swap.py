@@ -9,7 +9,7 @@ import numpy as np
 
 from motorque.fitting.frame_choice import well_seen_frames
 from motorque.fitting.ik import CoordinateTask, inverse_kinematics
-from motorque.fitting.marker_quality import swap_sides
+from motorque.fitting.side_names import swap_sides
 from motorque.series import Markers
 from motorque.skeleton.skeleton import Skeleton
 
