@@ -36,10 +36,13 @@ class BodyPoses:
 def joint_elements(skeleton: Skeleton, q: Tensor) -> Tensor:
     """Displacement along the six elements of every joint [rad or m], shape [..., B, 6] (rotations first).
 
+    A ball joint that is not given as angles has zeros for its rotations.
+
     Args:
         skeleton: The skeleton.
-        q: Coordinates [rad or m], shape [..., nq].
+        q: Positions [rad or m], shape [..., nq].
     """
+    q, _ = skeleton.split_positions(q)
     tables = skeleton.kinematics_tables
     value, _, _ = tables.functions(_arguments(q, tables.coordinate))
     if len(tables.factor_entries):
@@ -56,13 +59,14 @@ def joint_element_rates(skeleton: Skeleton, q: Tensor, v: Tensor, a: Tensor | No
 
     Args:
         skeleton: The skeleton.
-        q: Coordinates [rad or m], shape [..., nq].
-        v: Their rates [1/s], shape [..., nq].
-        a: Their accelerations [1/s²], shape [..., nq], or None for the part that velocities alone give.
+        q: Positions [rad or m], shape [..., nq].
+        v: Rates of the coordinates [1/s], shape [..., nv]; those of ball joints mean something only for angles.
+        a: Their accelerations [1/s²], shape [..., nv], or None for the part that velocities alone give.
 
     Returns:
         Three tensors of shape [..., B, 6].
     """
+    q, _ = skeleton.split_positions(q)
     tables = skeleton.kinematics_tables
     acceleration = torch.zeros_like(v) if a is None else a
     x0, x1, x2 = _chain(tables.functions, tables.coordinate, q, v, acceleration)
@@ -108,16 +112,19 @@ def axis_rotation(axis: Tensor, angle: Tensor) -> Tensor:
     return torch.addcmul(torch.addcmul(along, c, eye - along), s, cross)
 
 
-def joint_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def joint_transforms(
+    skeleton: Skeleton, elements: Tensor, rotations: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Pose of every joint's child frame M in its parent frame F.
 
     Args:
         skeleton: The skeleton.
         elements: Displacements, shape [..., B, 6].
+        rotations: Rotations of ball joints that are not given as angles, as of ``Skeleton.split_positions``.
 
     Returns:
         Rotation, shape [..., B, 3, 3], position [m], shape [..., B, 3], and the three rotation axes in F, each turned
-        by the rotations before it, shape [..., B, 3 (axis), 3].
+        by the rotations before it, shape [..., B, 3 (axis), 3]; the axes of F for joints in ``rotations``.
     """
     axes = skeleton.rotation_axes
     r = axis_rotation(axes, elements[..., :3])
@@ -126,18 +133,28 @@ def joint_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tens
     third = (two @ axes[:, 2, :, None])[..., 0]
     carried = torch.stack([axes[:, 0].expand_as(second), second, third], dim=-2)
     position = (elements[..., 3:, None] * skeleton.translation_axes).sum(-2)
-    return two @ r[..., 2, :, :], position, carried
+    rotation = two @ r[..., 2, :, :]
+    if rotations is not None:
+        balls = torch.tensor(skeleton.balls, device=elements.device)
+        rotation = rotation.index_copy(-3, balls, rotations)
+        carried = carried.index_copy(
+            -3, balls, torch.eye(3, dtype=carried.dtype, device=carried.device).expand_as(rotations)
+        )
+    return rotation, position, carried
 
 
-def body_transforms(skeleton: Skeleton, elements: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def body_transforms(
+    skeleton: Skeleton, elements: Tensor, rotations: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Pose of every body in its tree parent, rotation [..., B, 3, 3] and position [m], shape [..., B, 3], and the
     joints' carried rotation axes as of :func:`joint_transforms`.
 
     Args:
         skeleton: The skeleton.
         elements: Joint displacements (:func:`joint_elements`), shape [..., B, 6].
+        rotations: Rotations of ball joints that are not given as angles, as of ``Skeleton.split_positions``.
     """
-    rotation, position, carried = joint_transforms(skeleton, elements)
+    rotation, position, carried = joint_transforms(skeleton, elements, rotations)
     rf, pf = skeleton.parent_rotation, skeleton.parent_position
     rm, pm = skeleton.child_rotation, skeleton.child_position
     # Pose of the file's child in the file's parent: X_F · X_FM · X_M^-1.
@@ -157,26 +174,27 @@ def forward_kinematics(skeleton: Skeleton, q: Tensor, elements: Tensor | None = 
 
     Args:
         skeleton: The skeleton.
-        q: Coordinates [rad or m], shape [..., nq]; coupled ones are taken as they are (see ``Skeleton.couple``).
+        q: Positions [rad or m], shape [..., nq]; coupled ones are taken as they are (see ``Skeleton.couple``).
         elements: Joint displacements at ``q`` if they are known already, shape [..., B, 6].
 
     Raises:
-        DataError: ``q`` has not one entry per coordinate.
+        DataError: ``q`` has not as many columns as the skeleton has positions.
     """
     if q.shape[-1] != skeleton.nq:
         raise DataError(f"{skeleton.name}: {skeleton.nq} coordinates are needed, got {q.shape[-1]}")
+    rotations = None if skeleton.rotations == "angles" else skeleton.split_positions(q)[1]
     elements = joint_elements(skeleton, q) if elements is None else elements
-    local_rotation, local_position, carried = body_transforms(skeleton, elements)
-    rotations: list[Tensor] = []
+    local_rotation, local_position, carried = body_transforms(skeleton, elements, rotations)
+    turned: list[Tensor] = []
     positions: list[Tensor] = []
     for body, parent in enumerate(skeleton.parents):
         r, p = local_rotation[..., body, :, :], local_position[..., body, :]
         if parent != GROUND:
-            p = positions[parent] + (rotations[parent] @ p[..., None])[..., 0]
-            r = rotations[parent] @ r
-        rotations.append(r)
+            p = positions[parent] + (turned[parent] @ p[..., None])[..., 0]
+            r = turned[parent] @ r
+        turned.append(r)
         positions.append(p)
-    return BodyPoses(torch.stack(rotations, dim=-3), torch.stack(positions, dim=-2), carried)
+    return BodyPoses(torch.stack(turned, dim=-3), torch.stack(positions, dim=-2), carried)
 
 
 def marker_positions(skeleton: Skeleton, q: Tensor, poses: BodyPoses | None = None) -> Tensor:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from motorque.errors import ModelError
 from motorque.skeleton.functions import Function, FunctionTable
+from motorque.spatial import RotationFormat, rotation_to_matrix, rotation_width
 
 GROUND = -1
 STANDARD_GRAVITY = (0.0, -9.80665, 0.0)
@@ -158,6 +159,7 @@ class Skeleton:
         point_constraints: Points that coincide.
         contact_spheres: Spheres that touch the ground.
         gravity: Gravity in ground [m/s²], shape [3].
+        rotations: How positions give the rotations of ball and free joints (see ``motorque.spatial``).
     """
 
     name: str
@@ -181,15 +183,66 @@ class Skeleton:
     point_constraints: tuple[PointConstraint, ...] = ()
     contact_spheres: tuple[ContactSphere, ...] = ()
     gravity: Tensor = field(default_factory=lambda: torch.tensor(STANDARD_GRAVITY, dtype=torch.float64))
+    rotations: RotationFormat = "angles"
 
     def __post_init__(self) -> None:
         # Tables are made here and not at first use, which may be inside a torch.func transform.
-        _ = self.kinematics_tables, self._coupler_tables
+        _ = self.kinematics_tables, self._coupler_tables, self.nq
 
     @property
-    def nq(self) -> int:
-        """Number of generalized coordinates, coupled and locked ones included."""
+    def nv(self) -> int:
+        """Number of generalized speeds: one for each coordinate, coupled and locked ones included."""
         return len(self.coordinates)
+
+    @cached_property
+    def nq(self) -> int:
+        """Number of generalized positions: as many as speeds, but for ball joints not given as angles."""
+        return self.nv + len(self.balls) * (rotation_width(self.rotations) - 3)
+
+    @cached_property
+    def balls(self) -> tuple[int, ...]:
+        """Bodies whose joints are ball or free joints, in the order of their coordinates."""
+        found = [body for body, joint in enumerate(self.joints) if joint.ball]
+        return tuple(sorted(found, key=lambda body: self.joints[body].ball or ()))
+
+    @cached_property
+    def position_columns(self) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+        """Columns of a position that are coordinates, in order, and the columns of each ball joint's rotation.
+
+        With ``rotations="angles"`` a ball joint's angles are listed as its rotation, not as coordinates.
+        """
+        width, plain, balls, column = rotation_width(self.rotations), [], [], 0
+        first = {(self.joints[body].ball or (-1,))[0] for body in self.balls}
+        within = {c for body in self.balls for c in self.joints[body].ball or ()}
+        for coordinate in range(self.nv):
+            if coordinate in first:
+                balls.append(tuple(range(column, column + width)))
+                column += width
+            elif coordinate not in within:
+                plain.append(column)
+                column += 1
+        return tuple(plain), tuple(balls)
+
+    def split_positions(self, q: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Positions as one number per coordinate, and the ball joints' rotations where they are not angles.
+
+        Args:
+            q: Positions, shape [..., nq].
+
+        Returns:
+            Coordinates [rad or m], shape [..., nv], zero where a ball joint's are not angles; rotations from M to F of
+            the joints of :attr:`balls`, shape [..., number of balls, 3, 3], or None where all are angles.
+        """
+        if self.rotations == "angles" or not self.balls:
+            return q, None
+        plain, balls = self.position_columns
+        within = {c for body in self.balls for c in self.joints[body].ball or ()}
+        kept = torch.tensor([c for c in range(self.nv) if c not in within], dtype=torch.long, device=q.device)
+        coordinates = torch.zeros(*q.shape[:-1], self.nv, dtype=q.dtype, device=q.device)
+        coordinates = coordinates.index_copy(-1, kept, q[..., list(plain)])
+        columns = torch.tensor(balls, device=q.device).flatten()
+        values = q.index_select(-1, columns).unflatten(-1, (len(balls), -1))
+        return coordinates, rotation_to_matrix(values, self.rotations)
 
     @cached_property
     def coordinate_names(self) -> tuple[str, ...]:
