@@ -138,6 +138,23 @@ def is_constant(function: Function) -> bool:
     return isinstance(function, Linear) and function.slope == 0.0
 
 
+def piecewise_table(function: Piecewise) -> tuple[Array, Array, Array]:
+    """A piecewise function with its straight ends as pieces of their own.
+
+    Returns:
+        The K knots between the K + 1 pieces, where each piece's polynomial has its origin, shape [K + 1], and its
+        coefficients of (x - origin)^3 … 1, shape [K + 1, 4].
+    """
+    x, pieces = np.array(function.x), np.array(function.pieces)
+    step, (a, b, c, d) = x[-1] - x[-2], pieces[-1]
+    slope, end = (3 * a * step + 2 * b) * step + c, ((a * step + b) * step + c) * step + d
+    cubics = np.vstack([[0.0, 0.0, pieces[0, 2], pieces[0, 3]], pieces, [0.0, 0.0, slope, end]])
+    origins = np.concatenate([x[:1], x])
+    # The last knot still belongs to the last piece, as in OpenSim: the second derivative jumps there.
+    knots = np.concatenate([x[:-1], [np.nextafter(x[-1], np.inf)]])
+    return knots, origins, cubics
+
+
 @dataclass(frozen=True, eq=False)
 class FunctionTable:
     """Many functions evaluated at once: entry ``n`` is ``functions[n]`` of its own argument.
@@ -210,17 +227,8 @@ class FunctionTable:
             origin = np.zeros((len(pieces), width + 1))
             cubic = np.zeros((len(pieces), width + 1, 4))
             for row, f in enumerate(pieces):
-                count, table = len(f.x), np.array(f.pieces)
-                knots[row, :count] = f.x
-                # The last knot still belongs to the last piece, as in OpenSim: the second derivative jumps there.
-                knots[row, count - 1] = np.nextafter(f.x[-1], np.inf)
-                origin[row, 1:count] = f.x[:-1]
-                cubic[row, 1:count] = table
-                step = f.x[-1] - f.x[-2]
-                a, b, c, d = table[-1]
-                origin[row, 0], origin[row, count] = f.x[0], f.x[-1]
-                cubic[row, 0] = (0.0, 0.0, table[0, 2], table[0, 3])
-                cubic[row, count] = (0, 0, (3 * a * step + 2 * b) * step + c, ((a * step + b) * step + c) * step + d)
+                count = len(f.x)
+                knots[row, :count], origin[row, : count + 1], cubic[row, : count + 1] = piecewise_table(f)
             out["knots"], out["origin"], out["cubic"] = tensor(knots), tensor(origin), tensor(cubic)
         sines = [f for f in self.functions if isinstance(f, Sine)]
         if sines:

@@ -281,7 +281,7 @@ class Skeleton:
 
     def couple(self, q: Tensor) -> Tensor:
         """Coordinates with every coupled one recomputed from the one it follows; shape [..., nq]."""
-        for coupler in self._couplers_in_order:
+        for coupler in self.couplers_in_order:
             value, _, _ = self._coupler_table(coupler)(q[..., coupler.independent : coupler.independent + 1])
             index = torch.tensor([coupler.dependent], device=q.device)
             q = q.index_copy(-1, index, coupler.scale * value)
@@ -289,7 +289,7 @@ class Skeleton:
 
     def couple_derivatives(self, q: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Coordinates, their rates and accelerations with the couplers obeyed; each [..., nq]."""
-        for coupler in self._couplers_in_order:
+        for coupler in self.couplers_in_order:
             i = slice(coupler.independent, coupler.independent + 1)
             index = torch.tensor([coupler.dependent], device=q.device)
             f0, f1, f2 = (coupler.scale * f for f in self._coupler_table(coupler)(q[..., i]))
@@ -304,7 +304,7 @@ class Skeleton:
         Free coordinates are those that no coupler drives (:attr:`free_coordinates`).
         """
         jacobian = torch.eye(self.nq, dtype=q.dtype, device=q.device).expand(*q.shape[:-1], self.nq, self.nq).clone()
-        for coupler in self._couplers_in_order:
+        for coupler in self.couplers_in_order:
             _, f1, _ = self._coupler_table(coupler)(q[..., coupler.independent : coupler.independent + 1])
             jacobian[..., coupler.dependent, :] = coupler.scale * f1 * jacobian[..., coupler.independent, :]
         return jacobian[..., list(self.free_coordinates)]
@@ -314,7 +314,7 @@ class Skeleton:
         added to those of the coordinates that they follow (in place); the coupled ones' own entries are left over and
         mean nothing.
         """
-        for coupler in reversed(self._couplers_in_order):
+        for coupler in reversed(self.couplers_in_order):
             d, i = coupler.dependent, coupler.independent
             _, slope, _ = self._coupler_table(coupler)(q[..., i : i + 1])
             slope = coupler.scale * slope
@@ -331,7 +331,7 @@ class Skeleton:
         return tuple(i for i in range(self.nq) if i not in driven)
 
     @cached_property
-    def _couplers_in_order(self) -> tuple[Coupler, ...]:
+    def couplers_in_order(self) -> tuple[Coupler, ...]:
         """Couplers such that each one's independent coordinate is settled before it is used."""
         waiting, settled = list(self.couplers), set(self.free_coordinates)
         ordered: list[Coupler] = []
