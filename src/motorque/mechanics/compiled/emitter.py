@@ -168,9 +168,7 @@ def _turn_square(real: str, width: int) -> str:
     Butterfly: in step d, rows r and r + d exchange the halves of each group of 2 d numbers.
     """
     vector, size = f"<{width} x {real}>", _BITS[real] // 8
-    lines = [
-        "define internal void @turn_square(ptr noalias %from, i64 %stride, ptr noalias %to, i64 %other) #0 {"
-    ]
+    lines = ["define internal void @turn_square(ptr noalias %from, i64 %stride, ptr noalias %to, i64 %other) #0 {"]
     rows = []
     for r in range(width):
         lines += [

@@ -50,15 +50,10 @@ class Processor:
 def why_not() -> str:
     """Why code can't be compiled here; empty if it can."""
     try:
-        import llvmlite.binding as llvm
-
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
+        here = processor()
     except Exception as error:  # a broken installation can fail in any way, and torch can do the work
         return f"llvmlite does not work here ({type(error).__name__}: {error})"
-    if not _vectors(dict(llvm.get_host_cpu_features())):
-        return f"this processor ({llvm.get_host_cpu_name()}) has no fused multiply-add on vectors"
-    return ""
+    return "" if here.bits else f"this processor ({here.name}) has no fused multiply-add on vectors"
 
 
 def _vectors(features: dict[str, bool]) -> tuple[int, str] | None:
@@ -73,11 +68,13 @@ def _vectors(features: dict[str, bool]) -> tuple[int, str] | None:
 
 @cache
 def processor() -> Processor:
-    """The processor at hand; only where `why_not` is empty."""
+    """The processor at hand, and LLVM made ready for it; a width of 0 where code for it would be too slow."""
     import llvmlite.binding as llvm
 
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features()
-    bits, instructions = _vectors(dict(features)) or (128, "none")
+    bits, instructions = _vectors(dict(features)) or (0, "none")
     return Processor(llvm.get_host_cpu_name(), features.flatten(), bits, instructions)
 
 

@@ -44,8 +44,7 @@ class Structure:
         couplers: Dependent and independent coordinate, function and factor of each, in the order of evaluation.
         speeds: Number of generalized speeds, coupled ones included.
         rotations: How ball joints are given.
-        columns: Position columns of plain coordinates and of ball joints' rotations, as of the skeleton.
-        balls: Bodies with ball joints, in that order.
+        balls: Bodies with ball joints, in the order of their coordinates.
         tensors: Codes of every entry of each of `FIELDS`.
         open: The fields that carry gradients.
         parameters: Number of parameters; first those from tensors, then those from functions.
@@ -56,7 +55,6 @@ class Structure:
     couplers: tuple[Any, ...]
     speeds: int
     rotations: str
-    columns: Any
     balls: tuple[int, ...]
     tensors: Mapping[str, tuple[Code, ...]]
     open: tuple[str, ...]
@@ -142,7 +140,7 @@ def structure_of(skeleton: Skeleton, *, open_fields: Sequence[str] = (), as_simb
         for c in skeleton.couplers_in_order
     )
     structure = Structure(
-        skeleton.parents, joints, couplers, skeleton.nv, skeleton.rotations, skeleton.position_columns, skeleton.balls,
+        skeleton.parents, joints, couplers, skeleton.nv, skeleton.rotations, skeleton.balls,
         tensors, tuple(open_fields), len(entries) + len(numbers.values),
     )  # fmt: skip
     return structure, Values(np.array(entries, dtype=np.int64), np.array(numbers.values, dtype=np.float64))

@@ -65,9 +65,7 @@ def total(terms: Iterable[Symbol]) -> Symbol:
 
 def cross(a: Sequence[Symbol], b: Sequence[Symbol]) -> Vector:
     """Vector product."""
-    return Vector(
-        (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
-    )
+    return Vector((a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]))
 
 
 def turn(rotation: Matrix, vector: Vector) -> Vector:

@@ -1,0 +1,97 @@
+"""What kernels compute: inverse dynamics and its reverse derivative, as programs for the emitter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from motorque.mechanics.compiled.adjoint import vector_jacobian_product
+from motorque.mechanics.compiled.emitter import Program
+from motorque.mechanics.compiled.newton_euler import inverse_dynamics
+from motorque.mechanics.compiled.structure import Structure
+from motorque.mechanics.compiled.symbolic import SymbolicSkeleton
+from motorque.mechanics.compiled.trace import Symbol, Trace, maximum
+from motorque.mechanics.compiled.vectors import Vector
+
+
+@dataclass(frozen=True)
+class Task:
+    """Which program for a skeleton.
+
+    Args:
+        kind: A name in `PROGRAMS`.
+        reduced: Whether dependent coordinates have no columns.
+        loaded: Bodies with external loads; an array of loads has six columns for each, force and moment about the
+            ground origin.
+    """
+
+    kind: str
+    reduced: bool = False
+    loaded: tuple[int, ...] = ()
+
+
+@dataclass
+class _InverseDynamics:
+    body: SymbolicSkeleton
+    arguments: list[list[Symbol]]
+    forces: list[Symbol]
+    errors: list[Symbol]
+
+
+def _inverse_dynamics(structure: Structure, task: Task) -> _InverseDynamics:
+    """Arrays: positions, speeds, accelerations and, if bodies are loaded, loads."""
+    body = SymbolicSkeleton(Trace(), structure)
+    q, rotations, errors, positions = body.coordinates(0, reduced=task.reduced)
+    v, speeds = body.rates(1, reduced=task.reduced)
+    a, accelerations = body.rates(2, reduced=task.reduced)
+    slopes = body.couple([q, v, a]) if task.reduced else []
+    numbers = [body.trace.input(3, column) for column in range(6 * len(task.loaded))]
+    loads = {
+        i: (Vector(numbers[6 * n : 6 * n + 3]), Vector(numbers[6 * n + 3 : 6 * n + 6]))
+        for n, i in enumerate(task.loaded)
+    }
+    forces = inverse_dynamics(body, q, v, a, rotations, loads)
+    if task.reduced:
+        forces = body.fold(slopes, forces)
+    arguments = [positions, speeds, accelerations, numbers]
+    return _InverseDynamics(body, arguments[: 3 + bool(numbers)], forces, errors)
+
+
+def _largest(errors: list[Symbol]) -> list[Symbol]:
+    """The largest of some symbols, as a list of one; none of none."""
+    while len(errors) > 1:
+        errors = [maximum(*pair) if len(pair) == 2 else pair[0] for pair in _pairs(errors)]
+    return errors
+
+
+def _pairs(items: list[Symbol]) -> list[list[Symbol]]:
+    return [items[i : i + 2] for i in range(0, len(items), 2)]
+
+
+def forward_program(structure: Structure, task: Task) -> Program:
+    """Generalized forces; watches how far the given rotations are from rotations."""
+    found = _inverse_dynamics(structure, task)
+    return Program(found.body.trace, [len(x) for x in found.arguments], [found.forces], watched=_largest(found.errors))
+
+
+def backward_program(structure: Structure, task: Task) -> Program:
+    """Derivatives of a weighted sum of the generalized forces by all arguments and, summed over frames, by parameters.
+
+    The arrays are those of `forward_program` and the weights.
+    """
+    found = _inverse_dynamics(structure, task)
+    trace = found.body.trace
+    weights = [trace.input(len(found.arguments), column) for column in range(len(found.forces))]
+    parameters = [
+        trace.parameter(code) for name in structure.open for code in structure.tensors[name] if isinstance(code, int)
+    ]
+    arguments = [x for array in found.arguments for x in array]
+    results = iter(vector_jacobian_product(trace, found.forces, weights, [*arguments, *parameters]))
+    outputs = [[next(results) for _ in array] for array in found.arguments]
+    return Program(trace, [len(x) for x in (*found.arguments, weights)], outputs, totals=list(results))
+
+
+PROGRAMS: dict[str, Callable[[Structure, Task], Program]] = {
+    "inverse_dynamics": forward_program,
+    "inverse_dynamics_gradient": backward_program,
+}
