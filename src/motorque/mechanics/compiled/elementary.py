@@ -15,6 +15,7 @@ from functools import cache
 
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
+from numpy.typing import NDArray
 
 from motorque.mechanics.compiled.trace import ARGUMENTS, Symbol, Trace, not_below, select
 
@@ -93,8 +94,9 @@ def _remainders(real: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Polynomials in u = y² with sin y = y + y u S(u) and cos y = 1 - u/2 + u² C(u) for |y| ≤ π/4."""
 
     def interpolate(first: int, sign: int, degree: int) -> tuple[float, ...]:
-        def series(u: np.ndarray) -> np.ndarray:
-            return sum(sign * (-1) ** n * u**n / math.factorial(2 * n + first) for n in range(12))  # type: ignore[return-value]
+        def series(u: NDArray[np.float64]) -> NDArray[np.float64]:
+            terms = [sign * (-1) ** n * u**n / math.factorial(2 * n + first) for n in range(12)]
+            return np.sum(terms[::-1], axis=0)
 
         fit = Chebyshev.interpolate(series, degree, domain=[0.0, (math.pi / 4) ** 2 * 1.001])
         return tuple(float(c) for c in fit.convert(kind=Polynomial).coef)

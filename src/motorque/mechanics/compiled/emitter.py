@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from motorque.mechanics.compiled.elementary import in_simple_terms
+from motorque.mechanics.compiled.memory import ALIGNMENT
 from motorque.mechanics.compiled.trace import Symbol, Trace
 
-ALIGNMENT = 64
 _BITS = {"float": 32, "double": 64}
 
 
@@ -102,7 +102,7 @@ def _block(trace: Trace, results: list[Symbol], program: Program, real: str, wid
     count = sum(len(array) for array in program.outputs)
     for place, symbol in enumerate(results):
         stores.setdefault(symbol.number, []).append(place)
-    lines = [f"define internal void @block(ptr noalias %buffer, ptr noalias %parameters, ptr noalias %totals) #0 {{"]
+    lines = ["define internal void @block(ptr noalias %buffer, ptr noalias %parameters, ptr noalias %totals) #0 {"]
     name: dict[int, str] = {}
     aligned = f"align {min(width * size, ALIGNMENT)}"
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from motorque.mechanics.compiled import machine
-from motorque.mechanics.compiled.emitter import ALIGNMENT, emit
+from motorque.mechanics.compiled.emitter import emit
+from motorque.mechanics.compiled.memory import aligned, fresh
 from motorque.mechanics.compiled.programs import PROGRAMS, Task
 from motorque.mechanics.compiled.structure import Structure
 
@@ -60,7 +62,7 @@ class Kernel:
     dtype: torch.dtype
     lanes: int
 
-    def run(self, inputs: Sequence[Tensor], parameters: Tensor) -> tuple[list[Tensor], np.ndarray, float]:
+    def run(self, inputs: Sequence[Tensor], parameters: Tensor) -> tuple[list[Tensor], NDArray[np.float64], float]:
         """Carry the program out.
 
         Args:
@@ -72,7 +74,7 @@ class Kernel:
             Output tensors, shape [frames, columns]; the sums, float64; the largest watched value (-inf if none).
         """
         frames, lanes = inputs[0].shape[0], self.lanes
-        outputs = [_fresh(frames, columns, self.dtype) for columns in self.signature.outputs]
+        outputs = [fresh(frames, columns, self.dtype) for columns in self.signature.outputs]
         totals = np.zeros(self.signature.totals)
         largest = -np.inf
         if frames == 0:
@@ -91,7 +93,9 @@ class Kernel:
             largest = max(largest, watched)
         return outputs, totals, largest
 
-    def _in_parts(self, pointers: tuple[list[int], int, list[int]], whole: int) -> list[tuple[np.ndarray, float]]:
+    def _in_parts(
+        self, pointers: tuple[list[int], int, list[int]], whole: int
+    ) -> list[tuple[NDArray[np.float64], float]]:
         threads = min(torch.get_num_threads(), whole // FRAMES_PER_THREAD)
         if threads <= 1:
             if not self.signature.totals:
@@ -103,12 +107,14 @@ class Kernel:
         ranges = [(a, min(a + size, whole)) for a in range(0, whole, size)]
         return list(_threads(threads).map(lambda ends: self._part(pointers, *ends), ranges))
 
-    def _part(self, pointers: tuple[list[int], int, list[int]], first: int, last: int) -> tuple[np.ndarray, float]:
+    def _part(
+        self, pointers: tuple[list[int], int, list[int]], first: int, last: int
+    ) -> tuple[NDArray[np.float64], float]:
         inputs, parameters, outputs = pointers
         signature, number = self.signature, _NUMBER[self.dtype]
         count = signature.totals + signature.watched
         columns = sum(signature.inputs) + sum(signature.outputs)
-        memory = _aligned((columns + count) * self.lanes, number)
+        memory = aligned((columns + count) * self.lanes, number)
         totals = memory[: count * self.lanes].reshape(count, self.lanes)
         totals[: signature.totals] = 0.0
         totals[signature.totals :] = -np.inf
@@ -128,7 +134,7 @@ class Kernel:
 
     def _filled_up(
         self, inputs: Sequence[Tensor], parameters: Tensor, outputs: Sequence[Tensor], whole: int
-    ) -> tuple[np.ndarray, float]:
+    ) -> tuple[NDArray[np.float64], float]:
         """The last frames, fewer than a vector holds: the last one is repeated, but weighs nothing in sums."""
         rest = inputs[0].shape[0] - whole
         filled = [torch.cat([t[whole:], t[-1:].expand(self.lanes - rest, -1)]) for t in inputs]
@@ -141,17 +147,6 @@ class Kernel:
         for output, result in zip(outputs, results, strict=True):
             output[whole:] = result[:rest]
         return found
-
-
-def _aligned(count: int, number: type) -> np.ndarray:
-    size = np.dtype(number).itemsize
-    memory = np.empty(count + ALIGNMENT // size, dtype=number)
-    skip = -memory.ctypes.data % ALIGNMENT // size
-    return memory[skip : skip + count]
-
-
-def _fresh(frames: int, columns: int, dtype: torch.dtype) -> Tensor:
-    return torch.empty(frames, columns, dtype=dtype)
 
 
 _POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}

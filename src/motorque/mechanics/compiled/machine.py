@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import json
 import os
 import platform
 import stat
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 KERNEL = "kernel"
 Entry = Callable[[int, int, int, int, int, int, int], None]
@@ -169,7 +169,7 @@ def compile_assembly(assembly: str, *, optimization: int = 1) -> bytes:
         return bytes(machine.emit_object(module))
 
 
-def _target(optimization: int) -> object:
+def _target(optimization: int) -> Any:
     import llvmlite.binding as llvm
 
     here = processor()
@@ -189,12 +189,7 @@ def link(code: bytes) -> Entry:
         engine.finalize_object()
         entry = _SIGNATURE(engine.get_function_address(KERNEL))
         _ENGINES.append(engine)
-        return entry  # type: ignore[return-value]
+        return entry
 
 
 _ENGINES: list[object] = []
-
-
-def describe(structure: object) -> str:
-    """A structure of plain values as text that is the same for equal ones."""
-    return json.dumps(structure, sort_keys=True, separators=(",", ":"))

@@ -11,6 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 Operation = tuple
 """Kind, then its arguments; see `ARGUMENTS`."""
@@ -212,7 +215,7 @@ def select(mask: Symbol, yes: Symbol, no: Symbol) -> Symbol:
     return yes if yes.number == no.number else yes.trace.record("select", mask.number, yes.number, no.number)
 
 
-def evaluate(trace: Trace, results: Sequence[Symbol], inputs: Sequence[object], parameters: object) -> list[object]:
+def evaluate(trace: Trace, results: Sequence[Symbol], inputs: Sequence[Any], parameters: Any) -> list[Any]:
     """Carry a trace out with numpy, for tests and for looking into it.
 
     Args:
@@ -224,20 +227,18 @@ def evaluate(trace: Trace, results: Sequence[Symbol], inputs: Sequence[object], 
     Returns:
         One array of shape [frames], or a number, per result.
     """
-    import numpy as np
-
-    carry_out = {
+    carry_out: dict[str, Any] = {
         "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative, "sqrt": np.sqrt,
         "sin": np.sin, "cos": np.cos, "nearest": np.rint, "max": np.fmax, "not_below": np.greater_equal,
         "select": np.where, "fma": lambda a, b, c: a * b + c,
     }  # fmt: skip
-    values: dict[int, object] = {}
+    values: dict[int, Any] = {}
     for number in trace.needed(results):
         kind, *arguments = trace.operations[number]
         if kind == "input":
-            values[number] = inputs[arguments[0]][:, arguments[1]]  # type: ignore[index]
+            values[number] = inputs[arguments[0]][:, arguments[1]]
         elif kind == "parameter":
-            values[number] = parameters[arguments[0]]  # type: ignore[index]
+            values[number] = parameters[arguments[0]]
         elif kind == "constant":
             values[number] = arguments[0]
         else:
