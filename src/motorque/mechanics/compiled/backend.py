@@ -87,6 +87,17 @@ class InverseDynamics:
         by_tensors = torch.as_tensor(sums, dtype=weights.dtype).split([x.numel() for x in opened]) if opened else ()
         return by_arrays, [part.reshape(x.shape) for part, x in zip(by_tensors, opened, strict=True)]
 
+    def tangent(self, arrays: list[Tensor], weights: Tensor) -> list[Tensor]:
+        """Derivatives of ``(weights * forces).sum()`` by small rotations and changes of coordinates, speeds and
+        accelerations, each [frames, nv].
+        """
+        columns = tuple(x.shape[1] for x in arrays)
+        task = dataclasses.replace(self.task, kind="inverse_dynamics_tangent")
+        signature = Signature((*columns, weights.shape[1]), (columns[1], *columns[1:]))
+        kernel = self.plan.kernel(task, weights.dtype, signature)
+        found, _, _ = kernel.run([*(x.contiguous() for x in arrays), weights], self.plan.values.pack(self.skeleton))
+        return found[:3]
+
 
 class _Differentiable(torch.autograd.Function):
     """Forces with their gradient; a gradient of the gradient comes from the torch back end."""

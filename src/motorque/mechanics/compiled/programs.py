@@ -11,7 +11,7 @@ from motorque.mechanics.compiled.newton_euler import inverse_dynamics
 from motorque.mechanics.compiled.structure import Structure
 from motorque.mechanics.compiled.symbolic import SymbolicSkeleton
 from motorque.mechanics.compiled.trace import Symbol, Trace, maximum
-from motorque.mechanics.compiled.vectors import Vector
+from motorque.mechanics.compiled.vectors import Matrix, Vector, cross
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class _InverseDynamics:
     arguments: list[list[Symbol]]
     forces: list[Symbol]
     errors: list[Symbol]
+    rotations: dict[int, Matrix]
+    plain: set[int]
 
 
 def _inverse_dynamics(structure: Structure, task: Task) -> _InverseDynamics:
@@ -44,6 +46,7 @@ def _inverse_dynamics(structure: Structure, task: Task) -> _InverseDynamics:
     q, rotations, errors, positions = body.coordinates(0, reduced=task.reduced)
     v, speeds = body.rates(1, reduced=task.reduced)
     a, accelerations = body.rates(2, reduced=task.reduced)
+    plain = {x.number for x in q}
     slopes = body.couple([q, v, a]) if task.reduced else []
     numbers = [body.trace.input(3, column) for column in range(6 * len(task.loaded))]
     loads = {
@@ -54,7 +57,7 @@ def _inverse_dynamics(structure: Structure, task: Task) -> _InverseDynamics:
     if task.reduced:
         forces = body.fold(slopes, forces)
     arguments = [positions, speeds, accelerations, numbers]
-    return _InverseDynamics(body, arguments[: 3 + bool(numbers)], forces, errors)
+    return _InverseDynamics(body, arguments[: 3 + bool(numbers)], forces, errors, rotations, plain)
 
 
 def _largest(errors: list[Symbol]) -> list[Symbol]:
@@ -91,7 +94,32 @@ def backward_program(structure: Structure, task: Task) -> Program:
     return Program(trace, [len(x) for x in (*found.arguments, weights)], outputs, totals=list(results))
 
 
+def tangent_program(structure: Structure, task: Task) -> Program:
+    """As `backward_program`, by small rotations of the ball joints in their frames F instead of by their numbers.
+
+    The first output array has a column per speed. Ball joints must not be given as angles, nor coordinates coupled.
+    """
+    found = _inverse_dynamics(structure, task)
+    trace = found.body.trace
+    weights = [trace.input(len(found.arguments), column) for column in range(len(found.forces))]
+    entries = [x for rotation in found.rotations.values() for row in rotation for x in row]
+    arguments = [*entries, *(x for array in found.arguments for x in array)]
+    results = iter(vector_jacobian_product(trace, found.forces, weights, arguments))
+    turns: dict[int, Symbol] = {}
+    for body, rotation in found.rotations.items():
+        by_entry = Matrix(Vector(next(results) for _ in row) for row in rotation)
+        # A small rotation d turns each column r by d × r.
+        moments = [cross(r, g) for r, g in zip(rotation.T, by_entry.T, strict=True)]
+        total = moments[0] + moments[1] + moments[2]
+        turns.update(zip(structure.joints[body][1], total, strict=True))
+    outputs = [[next(results) for _ in array] for array in found.arguments]
+    others = iter([g for x, g in zip(found.arguments[0], outputs[0], strict=True) if x.number in found.plain])
+    outputs[0] = [turns[c] if c in turns else next(others) for c in range(structure.speeds)]
+    return Program(trace, [len(x) for x in (*found.arguments, weights)], outputs)
+
+
 PROGRAMS: dict[str, Callable[[Structure, Task], Program]] = {
     "inverse_dynamics": forward_program,
     "inverse_dynamics_gradient": backward_program,
+    "inverse_dynamics_tangent": tangent_program,
 }

@@ -1,8 +1,8 @@
 """What of a skeleton becomes code, and what is handed to the code when it runs.
 
-The tree, the kinds of functions and the numbers that are exactly 0, 1 or -1 become code; all other numbers are
-parameters. Two people scaled from one model therefore share their code. Numbers that carry gradients are parameters
-whatever their values.
+The tree, the kinds of functions and the numbers that are 0 become code, and so do 1 and -1 in axes, rotations and
+functions; all other numbers are parameters. Two people scaled from one model therefore share their code. Numbers that
+carry gradients are parameters whatever their values.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def structure_of(skeleton: Skeleton, *, open_fields: Sequence[str] = (), as_simb
         place = _own_entries(value) if name == "inertia" and name not in open_fields else range(len(flat))
         codes: list[Code] = []
         for index, number in enumerate(flat):
-            known = None if name in open_fields else _known(number, _ROUNDING if name in _UNIT else 0.0)
+            known = None if name in open_fields else _known_entry(name, number)
             if known is not None:
                 codes.append(known)
             elif place[index] != index:
@@ -146,7 +146,14 @@ def structure_of(skeleton: Skeleton, *, open_fields: Sequence[str] = (), as_simb
     return structure, Values(np.array(entries, dtype=np.int64), np.array(numbers.values, dtype=np.float64))
 
 
-def _known(number: float, rounding: float) -> str | None:
+def _known_entry(name: str, number: float) -> str | None:
+    """What is known of a tensor's entry: ones in axes and rotations are structure, in masses and lengths chance."""
+    if name in _UNIT:
+        return _known(number, _ROUNDING)
+    return "0" if number == 0 and name != "translation_scale" else None
+
+
+def _known(number: float, rounding: float = 0.0) -> str | None:
     if abs(number) <= rounding:
         return "0"
     if abs(abs(number) - 1.0) <= rounding:
@@ -171,7 +178,7 @@ class _Numbers:
         self._index: dict[float, int] = {}
 
     def code(self, number: float) -> Code:
-        known = _known(number, 0.0)
+        known = _known(number)
         if known is not None:
             return known
         if number not in self._index:

@@ -1,0 +1,306 @@
+"""The compiled back end as it is used: its answers, gradients, threads, forks, cache and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from motorque.errors import DataError, ModelError
+from motorque.mechanics import backends
+from motorque.mechanics.compiled import kernel, machine
+from motorque.mechanics.compiled.structure import structure_of
+from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.skeleton.fullbody import fullbody
+from motorque.skeleton.scaling import scale_lengths
+from motorque.skeleton.skeleton import Skeleton
+
+pytestmark = pytest.mark.skipif(bool(machine.why_not()), reason=machine.why_not() or "never")
+
+
+@pytest.fixture(scope="module")
+def body() -> Skeleton:
+    return fullbody()
+
+
+def motion(skeleton: Skeleton, frames: int, *, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    source = torch.Generator().manual_seed(seed)
+    size = [(frames, skeleton.nq), (frames, skeleton.nv), (frames, skeleton.nv)]
+    return [
+        torch.randn(*s, generator=source, dtype=torch.float64).to(dtype) * f
+        for s, f in zip(size, (0.5, 1, 3), strict=True)
+    ]
+
+
+def relative(found: Tensor, wanted: Tensor) -> float:
+    """Largest error over each sample's largest component."""
+    wanted = wanted.double()
+    return float(((found.double() - wanted).abs().amax(-1) / wanted.abs().amax(-1)).max())
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("frames", [0, 1, 7, 16, 33, 130])
+def test_answers_as_torch_whatever_the_number_of_frames(
+    body: Skeleton, frames: int, dtype: torch.dtype, tolerance: float
+) -> None:
+    exact = motion(body, frames)
+    here = body.to(dtype=dtype)
+    tau = inverse_dynamics(here, *(x.to(dtype) for x in exact), backend="compiled")
+    assert tau.shape == (frames, body.nv) and tau.dtype == dtype
+    if frames:
+        # The torch back end in double precision on the rounded input is the truth for both.
+        truth = inverse_dynamics(body, *(x.to(dtype).double() for x in exact), backend="torch")
+        assert relative(tau, truth) < tolerance
+
+
+def test_batch_dimensions_are_broadcast(body: Skeleton) -> None:
+    q, v, a = motion(body, 6)
+    wide = inverse_dynamics(body, q.reshape(2, 3, -1), v[0], a.reshape(2, 3, -1), backend="compiled")
+    flat = inverse_dynamics(body, q, v[:1].expand(6, -1), a, backend="torch")
+    assert wide.shape == (2, 3, body.nv)
+    assert relative(wide.reshape(6, -1), flat) < 1e-12
+    assert inverse_dynamics(body, q[0], v[0], a[0], backend="compiled").shape == (body.nv,)
+
+
+def with_gradients(skeleton: Skeleton, names: tuple[str, ...]) -> tuple[Skeleton, list[Tensor]]:
+    fields = {name: getattr(skeleton, name).clone().requires_grad_() for name in names}
+    return dataclasses.replace(skeleton, **fields), list(fields.values())
+
+
+FIELDS = ("mass", "mass_center", "inertia", "parent_position", "child_position", "translation_scale", "gravity")
+
+
+@pytest.mark.parametrize("frames", [5, 21])
+def test_gradients_reach_motion_loads_and_every_number_of_the_body(body: Skeleton, frames: int) -> None:
+    answers = []
+    for backend in ("compiled", "torch"):
+        skeleton, opened = with_gradients(body, FIELDS)
+        arrays = [x.requires_grad_() for x in motion(body, frames)]
+        source = torch.Generator().manual_seed(5)
+        force, moment = (torch.randn(frames, 3, generator=source, dtype=torch.float64) * 300 for _ in range(2))
+        loads = {"calcn_r": (force.requires_grad_(), moment.requires_grad_()), "ground": (force, moment)}
+        tau = inverse_dynamics(skeleton, *arrays, loads=loads, backend=backend)
+        weights = torch.randn(tau.shape, generator=source, dtype=torch.float64)
+        wanted = [*arrays, force, moment, *opened]
+        answers.append([tau.detach(), *torch.autograd.grad((tau * weights).sum(), wanted)])
+    for one, two in zip(*answers, strict=True):
+        assert one.shape == two.shape
+        assert float((one - two).abs().max()) < 1e-11 * float(two.abs().max())
+
+
+def test_gradients_of_gradients_come_from_torch(body: Skeleton) -> None:
+    answers = []
+    for backend in ("compiled", "torch"):
+        q, v, a = (x.requires_grad_() for x in motion(body, 2))
+        (first,) = torch.autograd.grad(
+            inverse_dynamics(body, q, v, a, backend=backend).square().sum(), v, create_graph=True
+        )
+        answers.append(torch.autograd.grad(first.square().sum(), (q, v, a)))
+    for one, two in zip(*answers, strict=True):
+        assert float((one - two).abs().max()) < 1e-10 * float(two.abs().max())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e38])
+def test_a_frame_that_is_no_number_spoils_no_other(body: Skeleton, bad: float, dtype: torch.dtype) -> None:
+    here = body.to(dtype=dtype)
+    arrays = motion(body, 50, dtype=dtype)
+    clean = [x.clone().requires_grad_() for x in arrays]
+    good = inverse_dynamics(here, *clean, backend="compiled")
+    good.sum().backward()
+    for place in (0, 17, 49):
+        for which in range(3):
+            spoilt = [x.clone() for x in arrays]
+            spoilt[which][place] = bad
+            spoilt = [x.requires_grad_() for x in spoilt]
+            tau = inverse_dynamics(here, *spoilt, backend="compiled")
+            tau.sum().backward()
+            others = torch.arange(50) != place
+            assert torch.equal(tau[others], good[others])
+            # In double precision 1e38 overflows nowhere, not even squared.
+            assert not torch.isfinite(tau[place]).all() or (bad == 1e38 and (dtype == torch.float64 or which != 1))
+            for x, y in zip(spoilt, clean, strict=True):
+                assert torch.equal(x.grad[others], y.grad[others])
+
+
+def test_two_people_of_one_model_share_their_code(body: Skeleton) -> None:
+    scaled = scale_lengths(body, torch.full((len(body.body_names), 3), 1.1, dtype=torch.float64))
+    first, second = (structure_of(s, as_simbody=False) for s in (body, scaled))
+    assert first[0] == second[0]
+    q, v, a = motion(body, 20)
+    tau = inverse_dynamics(scaled, q, v, a, backend="compiled")
+    assert relative(tau, inverse_dynamics(scaled, q, v, a, backend="torch")) < 1e-12
+    assert relative(tau, inverse_dynamics(body, q, v, a, backend="torch")) > 1e-3
+
+
+def test_a_change_in_place_is_seen(body: Skeleton) -> None:
+    mine = dataclasses.replace(body, mass=body.mass.clone())
+    q, v, a = motion(body, 20)
+    before = inverse_dynamics(mine, q, v, a, backend="compiled")
+    mine.mass.mul_(2.0)
+    after = inverse_dynamics(mine, q, v, a, backend="compiled")
+    assert relative(after, inverse_dynamics(mine, q, v, a, backend="torch")) < 1e-12
+    assert relative(after, before) > 1e-3
+
+
+def test_threads_share_kernels(body: Skeleton) -> None:
+    jobs = [motion(body, 300, seed=seed) for seed in range(8)]
+    wanted = [inverse_dynamics(body, *job, backend="compiled") for job in jobs]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda job: inverse_dynamics(body, *job, backend="compiled"), jobs * 4))
+    assert all(torch.equal(a, b) for a, b in zip(found, wanted * 4, strict=True))
+
+
+def test_many_frames_are_shared_among_threads(body: Skeleton) -> None:
+    threads = torch.get_num_threads()
+    arrays = motion(body, 3 * kernel.FRAMES_PER_THREAD + 5)
+    skeleton, (mass,) = with_gradients(body, ("mass",))
+    answers = []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            tau = inverse_dynamics(skeleton, *arrays, backend="compiled")
+            answers.append((tau, *torch.autograd.grad(tau.square().sum(), mass)))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(answers[0][0], answers[1][0])
+    assert torch.allclose(answers[0][1], answers[1][1], rtol=1e-12)
+
+
+def _in_child(send: object, skeleton: Skeleton, arrays: list[Tensor]) -> None:
+    send.send(inverse_dynamics(skeleton, *arrays, backend="compiled").numpy())  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_process_goes_on(body: Skeleton) -> None:
+    arrays = motion(body, 5000)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        wanted = inverse_dynamics(body, *arrays, backend="compiled").numpy()
+        context = multiprocessing.get_context("fork")
+        receive, send = context.Pipe(duplex=False)
+        child = context.Process(target=_in_child, args=(send, body, arrays))
+        child.start()
+        assert receive.poll(30), "the forked process hangs"
+        assert np.array_equal(receive.recv(), wanted)
+        child.join(10)
+        assert child.exitcode == 0
+    finally:
+        torch.set_num_threads(threads)
+
+
+def fresh_process(code: str, folder: Path, **environment: str) -> str:
+    variables = {**os.environ, "MOTORQUE_CACHE": str(folder), "OMP_NUM_THREADS": "1", **environment}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+RUN = """
+import torch
+from motorque.mechanics.compiled import machine
+from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.skeleton.fullbody import fullbody
+compiled = []
+original = machine.compile_assembly
+machine.compile_assembly = lambda *a, **k: compiled.append(1) or original(*a, **k)
+body = fullbody()
+x = torch.full((3, body.nv), 0.1, dtype=torch.float64)
+tau = inverse_dynamics(body, x, x, x, backend="compiled")
+print(len(compiled), repr(tau.sum().item()))
+"""
+
+
+def test_kernels_are_kept_on_disk_and_checked_when_read(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir(mode=0o700)
+    first = fresh_process(RUN, folder).split()
+    assert first[0] == "1"
+    (kept,) = folder.glob("*.kernel")
+    assert fresh_process(RUN, folder).split() == ["0", first[1]]
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 1
+    kept.write_bytes(content)
+    assert fresh_process(RUN, folder).split() == first
+    folder.chmod(0o777)  # anybody could put code there
+    assert fresh_process(RUN, folder).split() == first
+
+
+def test_without_llvmlite_torch_answers_after_one_notice(tmp_path: Path) -> None:
+    code = """
+import sys, warnings
+sys.modules["llvmlite"] = None
+import torch
+from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.skeleton.fullbody import fullbody
+body = fullbody()
+x = torch.full((2, body.nv), 0.1, dtype=torch.float64)
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    tau = [inverse_dynamics(body, x, x, x, backend=b) for b in ("auto", "compiled", "torch")]
+print(len(told), "llvmlite" in str(told[0].message), torch.equal(tau[0], tau[2]), torch.equal(tau[1], tau[2]))
+"""
+    assert fresh_process(code, tmp_path).split() == ["1", "True", "True", "True"]
+
+
+def test_auto_compiles_where_there_is_enough_work(body: Skeleton, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "_WORK", {})
+    monkeypatch.setattr(backends, "COMPILE_AFTER", 50)
+    monkeypatch.setattr("motorque.mechanics.compiled.plan.is_ready", lambda key: False)
+    used = []
+    from motorque.mechanics.compiled.backend import InverseDynamics
+
+    original = InverseDynamics.forces
+    monkeypatch.setattr(InverseDynamics, "forces", lambda self, x: used.append(1) or original(self, x))
+    for expected in (0, 0, 1, 2):
+        inverse_dynamics(body, *motion(body, 20))
+        assert len(used) == expected
+
+
+def test_transforms_get_torch(body: Skeleton) -> None:
+    q, v, a = motion(body, 3)
+    by_vmap = torch.func.vmap(lambda *x: inverse_dynamics(body, *x))(q, v, a)
+    assert relative(by_vmap, inverse_dynamics(body, q, v, a, backend="torch")) < 1e-12
+    with pytest.raises(DataError, match="no forward derivatives and no vmap; use backend='torch'"):
+        torch.func.vmap(lambda *x: inverse_dynamics(body, *x, backend="compiled"))(q, v, a)
+
+
+@pytest.mark.parametrize("backend", ["torch", "compiled"])
+def test_wrong_input_is_named(body: Skeleton, backend: str) -> None:
+    q, v, a = motion(body, 4)
+    force = torch.zeros(4, 3, dtype=torch.float64)
+    wrong = [
+        ((q[:, :3], v, a), {}, DataError, r"q needs 35 columns, got shape \[4, 3\]"),
+        ((q, v, a[:, :3]), {}, DataError, r"a needs 35 columns, got shape \[4, 3\]"),
+        ((q, v[:3], a), {}, DataError, r"the shapes do not fit each other: q \[4, 35\], v \[3, 35\]"),
+        ((q.float(), v, a), {}, DataError, "q is float32 but the skeleton is float64"),
+        ((q, v.numpy(), a), {}, DataError, "v must be a torch tensor, got ndarray"),
+        ((q, v.to("meta"), a), {}, DataError, "v is on meta but the skeleton on cpu"),
+        ((q, v, a), {"loads": {"tail": (force, force)}}, ModelError, "no body named 'tail'"),
+        ((q, v, a), {"loads": {"calcn_r": force}}, DataError, "the load on calcn_r must be a force and a moment"),
+        ((q, v, a), {"loads": {"calcn_r": (force[:, :2], force)}}, DataError, "force on calcn_r needs 3 columns"),
+    ]
+    for arrays, options, kind, message in wrong:
+        with pytest.raises(kind, match=message) as caught:
+            inverse_dynamics(body, *arrays, backend=backend, **options)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(DataError, match="no back end 'fortran'; there are auto, torch, compiled"):
+        inverse_dynamics(body, q, v, a, backend="fortran")  # type: ignore[arg-type]
+
+
+def test_no_warnings(body: Skeleton) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        inverse_dynamics(body, *motion(body, 40), backend="compiled")
