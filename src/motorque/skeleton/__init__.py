@@ -1,5 +1,8 @@
 """The body as data: bodies, joints, coordinates, markers, contacts, anthropometry."""
 
+# The functions `fullbody` and `smpl` hide the modules of the same names, which are imported here once and for all, so
+# that no later import of these modules can take the functions' places.
+from motorque.skeleton.fullbody import fullbody
 from motorque.skeleton.skeleton import (
     GROUND,
     ContactSphere,
@@ -22,4 +25,5 @@ __all__ = [
     "Marker",
     "PointConstraint",
     "Skeleton",
+    "fullbody",
 ]

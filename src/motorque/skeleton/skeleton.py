@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from motorque.errors import ModelError
 from motorque.skeleton.functions import Function, FunctionTable
+from motorque.skeleton.tables import KinematicsTables
 from motorque.spatial import RotationFormat, rotation_to_matrix, rotation_width
 
 GROUND = -1
@@ -188,6 +188,12 @@ class Skeleton:
     def __post_init__(self) -> None:
         # Tables are made here and not at first use, which may be inside a torch.func transform.
         _ = self.kinematics_tables, self._coupler_tables, self.nq
+        for coupler in self.couplers:
+            if -1 in (self.coordinate_columns[coupler.dependent], self.coordinate_columns[coupler.independent]):
+                raise ModelError(
+                    f"{self.name}: the coupler {coupler.name!r} binds an angle of a ball or free joint, which "
+                    f"positions with rotations={self.rotations!r} do not have; use 'angles'"
+                )
 
     @property
     def nv(self) -> int:
@@ -222,6 +228,15 @@ class Skeleton:
                 plain.append(column)
                 column += 1
         return tuple(plain), tuple(balls)
+
+    @cached_property
+    def coordinate_columns(self) -> tuple[int, ...]:
+        """Column of a position that holds each coordinate, -1 for those of ball joints that are not given as angles."""
+        within = {c for body in self.balls for c in self.joints[body].ball or ()}
+        if self.rotations == "angles" or not within:
+            return tuple(range(self.nv))
+        plain = iter(self.position_columns[0])
+        return tuple(-1 if c in within else next(plain) for c in range(self.nv))
 
     def split_positions(self, q: Tensor) -> tuple[Tensor, Tensor | None]:
         """Positions as one number per coordinate, and the ball joints' rotations where they are not angles.
@@ -275,49 +290,52 @@ class Skeleton:
 
     @cached_property
     def default_pose(self) -> Tensor:
-        """Default coordinates with the couplers obeyed [rad or m], shape [nq]."""
+        """Default position with the couplers obeyed [rad or m, or as ``rotations`` says], shape [nq]."""
         q = torch.tensor([c.default for c in self.coordinates], dtype=self.mass.dtype, device=self.mass.device)
+        if self.nv != self.nq or self.rotations != "angles":
+            from motorque.skeleton.rotations import convert_positions
+
+            q = convert_positions(q, self.with_rotations("angles"), self)
         return self.couple(q)
 
     def couple(self, q: Tensor) -> Tensor:
-        """Coordinates with every coupled one recomputed from the one it follows; shape [..., nq]."""
+        """Positions with every coupled coordinate recomputed from the one it follows; shape [..., nq]."""
         for coupler in self.couplers_in_order:
-            value, _, _ = self._coupler_table(coupler)(q[..., coupler.independent : coupler.independent + 1])
-            index = torch.tensor([coupler.dependent], device=q.device)
-            q = q.index_copy(-1, index, coupler.scale * value)
+            value, _, _ = self._follow(coupler, q)
+            index = torch.tensor([self.coordinate_columns[coupler.dependent]], device=q.device)
+            q = q.index_copy(-1, index, value)
         return q
 
     def couple_derivatives(self, q: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Coordinates, their rates and accelerations with the couplers obeyed; each [..., nq]."""
+        """Positions [..., nq], speeds and accelerations [..., nv] with the couplers obeyed."""
         for coupler in self.couplers_in_order:
             i = slice(coupler.independent, coupler.independent + 1)
             index = torch.tensor([coupler.dependent], device=q.device)
-            f0, f1, f2 = (coupler.scale * f for f in self._coupler_table(coupler)(q[..., i]))
+            f0, f1, f2 = self._follow(coupler, q)
             a = a.index_copy(-1, index, f1 * a[..., i] + f2 * v[..., i] ** 2)
             v = v.index_copy(-1, index, f1 * v[..., i])
-            q = q.index_copy(-1, index, f0)
+            q = q.index_copy(-1, torch.tensor([self.coordinate_columns[coupler.dependent]], device=q.device), f0)
         return q, v, a
 
     def coupling_matrix(self, q: Tensor) -> Tensor:
-        """How all coordinates change with the free ones, dq/dq_free; shape [..., nq, number free].
+        """How all speeds follow the free ones; shape [..., nv, number free].
 
         Free coordinates are those that no coupler drives (:attr:`free_coordinates`).
         """
-        jacobian = torch.eye(self.nq, dtype=q.dtype, device=q.device).expand(*q.shape[:-1], self.nq, self.nq).clone()
+        jacobian = torch.eye(self.nv, dtype=q.dtype, device=q.device).expand(*q.shape[:-1], self.nv, self.nv).clone()
         for coupler in self.couplers_in_order:
-            _, f1, _ = self._coupler_table(coupler)(q[..., coupler.independent : coupler.independent + 1])
-            jacobian[..., coupler.dependent, :] = coupler.scale * f1 * jacobian[..., coupler.independent, :]
+            _, f1, _ = self._follow(coupler, q)
+            jacobian[..., coupler.dependent, :] = f1 * jacobian[..., coupler.independent, :]
         return jacobian[..., list(self.free_coordinates)]
 
     def fold_couplers(self, q: Tensor, gradient: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:
-        """A gradient [..., nq] and symmetric matrices [..., nq, nq] with the rows and columns of coupled coordinates
+        """A gradient [..., nv] and symmetric matrices [..., nv, nv] with the rows and columns of coupled coordinates
         added to those of the coordinates that they follow (in place); the coupled ones' own entries are left over and
         mean nothing.
         """
         for coupler in reversed(self.couplers_in_order):
             d, i = coupler.dependent, coupler.independent
-            _, slope, _ = self._coupler_table(coupler)(q[..., i : i + 1])
-            slope = coupler.scale * slope
+            _, slope, _ = self._follow(coupler, q)
             gradient[..., i] += slope[..., 0] * gradient[..., d]
             for matrix in matrices:
                 matrix[..., i, :] += slope * matrix[..., d, :]
@@ -328,7 +346,7 @@ class Skeleton:
     def free_coordinates(self) -> tuple[int, ...]:
         """Indices of the coordinates that no coupler drives."""
         driven = {c.dependent for c in self.couplers}
-        return tuple(i for i in range(self.nq) if i not in driven)
+        return tuple(i for i in range(self.nv) if i not in driven)
 
     @cached_property
     def couplers_in_order(self) -> tuple[Coupler, ...]:
@@ -350,8 +368,10 @@ class Skeleton:
     def _coupler_tables(self) -> dict[str, FunctionTable]:
         return {c.name: FunctionTable((c.function,)) for c in self.couplers}
 
-    def _coupler_table(self, coupler: Coupler) -> FunctionTable:
-        return self._coupler_tables[coupler.name]
+    def _follow(self, coupler: Coupler, q: Tensor) -> tuple[Tensor, ...]:
+        """Value of a coupled coordinate and its two derivatives with the one that it follows, each [..., 1]."""
+        column = self.coordinate_columns[coupler.independent]
+        return tuple(coupler.scale * f for f in self._coupler_tables[coupler.name](q[..., column : column + 1]))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Skeleton:
         """The same skeleton with its tensors on another device or in another precision."""
@@ -361,6 +381,20 @@ class Skeleton:
             if isinstance(value := getattr(self, f.name), Tensor)
         }
         return dataclasses.replace(self, **changed)
+
+    def with_rotations(self, rotations: RotationFormat) -> Skeleton:
+        """The same skeleton with positions that give the rotations of ball and free joints in another format.
+
+        Raises:
+            DataError: There is no such format.
+        """
+        return dataclasses.replace(self, rotations=rotations)
+
+    def with_free_root(self) -> Skeleton:
+        """The same skeleton with a root whose speeds are an angular velocity; see :func:`rotations.free_root`."""
+        from motorque.skeleton.rotations import free_root
+
+        return free_root(self)
 
     def with_markers(self, markers: Sequence[Marker], position: Tensor) -> Skeleton:
         """The same skeleton with other markers; ``position`` [m], shape [M, 3]."""
@@ -406,36 +440,4 @@ class Skeleton:
     @cached_property
     def kinematics_tables(self) -> KinematicsTables:
         """The joint elements flattened for batched evaluation."""
-        key = id(self.joints)  # replacing tensors keeps the joints, so fits that vary lengths reuse the tables
-        if key not in _TABLES or _TABLES[key][0] is not self.joints:
-            if len(_TABLES) > 64:
-                _TABLES.clear()
-            _TABLES[key] = (self.joints, KinematicsTables.of(self.joints))
-        return _TABLES[key][1]
-
-
-@dataclass(frozen=True, eq=False)
-class KinematicsTables:
-    """All joint elements as two function tables and their coordinate indices; 6 B entries, joint by joint."""
-
-    functions: FunctionTable
-    coordinate: np.ndarray
-    factor_entries: np.ndarray
-    factors: FunctionTable
-    factor_coordinate: np.ndarray
-
-    @staticmethod
-    def of(joints: Sequence[Joint]) -> KinematicsTables:
-        """Flatten the elements of the joints."""
-        elements = [e for joint in joints for e in joint.elements]
-        with_factor = [n for n, e in enumerate(elements) if e.factor is not None]
-        return KinematicsTables(
-            FunctionTable(tuple(e.function for e in elements)),
-            np.array([e.coordinate for e in elements], dtype=np.int64),
-            np.array(with_factor, dtype=np.int64),
-            FunctionTable(tuple(e.factor for e in elements if e.factor is not None)),
-            np.array([elements[n].factor_coordinate for n in with_factor], dtype=np.int64),
-        )
-
-
-_TABLES: dict[int, tuple[tuple[Joint, ...], KinematicsTables]] = {}
+        return KinematicsTables.of(self.joints)
