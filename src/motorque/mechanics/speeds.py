@@ -29,7 +29,7 @@ def speed_matrix(skeleton: Skeleton, q: Tensor) -> Tensor:
     return matrix
 
 
-def _moving_speed_matrix(skeleton: Skeleton, q: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+def moving_speed_matrix(skeleton: Skeleton, q: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
     """E(q) and its time derivative while the coordinates change at a rate; each [..., nv, nq]."""
     # PyTorch's signature also speaks of a third part, which exists only where auxiliary outputs are asked for.
     matrix, change = torch.func.jvp(lambda x: speed_matrix(skeleton, x), (q,), (rate,))[:2]
@@ -50,7 +50,7 @@ def speeds_from_rates(skeleton: Skeleton, q: Tensor, rate: Tensor, acceleration:
     """
     if not has_balls(skeleton):
         return rate, acceleration
-    matrix, change = _moving_speed_matrix(skeleton, q, rate)
+    matrix, change = moving_speed_matrix(skeleton, q, rate)
     v = (matrix @ rate[..., None])[..., 0]
     return v, (matrix @ acceleration[..., None] + change @ rate[..., None])[..., 0]
 
@@ -60,5 +60,5 @@ def rates_from_speeds(skeleton: Skeleton, q: Tensor, v: Tensor, a: Tensor) -> tu
     if not has_balls(skeleton):
         return v, a
     rate = torch.linalg.solve(speed_matrix(skeleton, q), v[..., None])[..., 0]
-    matrix, change = _moving_speed_matrix(skeleton, q, rate)
+    matrix, change = moving_speed_matrix(skeleton, q, rate)
     return rate, torch.linalg.solve(matrix, (a[..., None] - change @ rate[..., None]))[..., 0]

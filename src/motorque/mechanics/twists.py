@@ -74,31 +74,47 @@ class DrivenElements:
         entry: Index into the flattened elements (6 per body), shape [K].
         coordinate: The coordinate that each follows, shape [K]; an element with two factors is listed twice.
         rate: d element / d coordinate, shape [..., K].
+        change: Time derivative of ``rate``, shape [..., K], where the coordinates' rates were given.
     """
 
     entry: np.ndarray
     coordinate: np.ndarray
     rate: Tensor
+    change: Tensor | None = None
 
 
-def driven_elements(skeleton: Skeleton, q: Tensor) -> DrivenElements:
-    """Every pair of an element and a coordinate that moves it, with the derivative at ``q`` [..., nq]."""
+def driven_elements(skeleton: Skeleton, q: Tensor, v: Tensor | None = None) -> DrivenElements:
+    """Every pair of an element and a coordinate that moves it, with the derivative at a pose.
+
+    Args:
+        skeleton: The skeleton.
+        q: Positions, shape [..., nq].
+        v: Rates of the coordinates [1/s], shape [..., nv], if the derivative's own change is wanted.
+    """
+    q, _ = skeleton.split_positions(q)
     tables = skeleton.kinematics_tables
-    f0, f1, _ = tables.functions(_arguments(q, tables.coordinate))
-    rates = f1
+    f0, f1, f2 = tables.functions(_arguments(q, tables.coordinate))
+    first, bend = f1, None if v is None else f2 * _arguments(v, tables.coordinate)
     moving = [n for n, c in enumerate(tables.coordinate) if c >= 0 and not is_constant(tables.functions.functions[n])]
-    entries, coordinates, columns = list(moving), list(tables.coordinate[moving]), [f1[..., moving]]
+    entries, coordinates = list(moving), list(tables.coordinate[moving])
+    rates, changes = [], []
     if len(tables.factor_entries):
-        g0, g1, _ = tables.factors(_arguments(q, tables.factor_coordinate))
-        with_factor = torch.as_tensor(tables.factor_entries, device=q.device)
-        rates = f1.index_copy(-1, with_factor, f1[..., with_factor] * g0)
-        columns = [rates[..., moving], f0[..., with_factor] * g1]
+        g0, g1, g2 = tables.factors(_arguments(q, tables.factor_coordinate))
+        at = torch.as_tensor(tables.factor_entries, device=q.device)
+        first = f1.index_copy(-1, at, f1[..., at] * g0)
+        rates = [f0[..., at] * g1]
+        if v is not None and bend is not None:
+            own, other = _arguments(v, tables.coordinate)[..., at], _arguments(v, tables.factor_coordinate)
+            bend = bend.index_copy(-1, at, bend[..., at] * g0 + f1[..., at] * g1 * other)
+            changes = [f1[..., at] * own * g1 + f0[..., at] * g2 * other]
         entries += list(tables.factor_entries)
         coordinates += list(tables.factor_coordinate)
     entry = np.array(entries, dtype=np.int64)
     scale = torch.cat([torch.ones_like(skeleton.translation_scale), skeleton.translation_scale], dim=-1).reshape(-1)
-    rate = torch.cat(columns, dim=-1) * scale[torch.as_tensor(entry, device=q.device)]
-    return DrivenElements(entry, np.array(coordinates, dtype=np.int64), rate)
+    scale = scale[torch.as_tensor(entry, device=q.device)]
+    change = None if bend is None else torch.cat([bend[..., moving], *changes], dim=-1) * scale
+    rate = torch.cat([first[..., moving], *rates], dim=-1) * scale
+    return DrivenElements(entry, np.array(coordinates, dtype=np.int64), rate, change)
 
 
 def coordinate_twists(skeleton: Skeleton, q: Tensor, axes: JointAxes) -> Tensor:
@@ -130,8 +146,8 @@ def coordinate_twists(skeleton: Skeleton, q: Tensor, axes: JointAxes) -> Tensor:
 
 
 def coordinate_bodies(skeleton: Skeleton) -> np.ndarray:
-    """The body whose joint each coordinate belongs to, shape [nq]."""
-    owner = np.zeros(skeleton.nq, dtype=np.int64)
+    """The body whose joint each coordinate belongs to, shape [nv]."""
+    owner = np.zeros(skeleton.nv, dtype=np.int64)
     for body, joint in enumerate(skeleton.joints):
         owner[list(joint.coordinates)] = body
     return owner
