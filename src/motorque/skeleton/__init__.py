@@ -14,6 +14,7 @@ from motorque.skeleton.skeleton import (
     PointConstraint,
     Skeleton,
 )
+from motorque.skeleton.smpl import smpl, smpl_positions
 
 __all__ = [
     "GROUND",
@@ -26,4 +27,6 @@ __all__ = [
     "PointConstraint",
     "Skeleton",
     "fullbody",
+    "smpl",
+    "smpl_positions",
 ]

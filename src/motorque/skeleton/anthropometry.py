@@ -86,6 +86,14 @@ def whole_trunk(sex: Sex) -> Segment:
     return _segment(_weights(sex) @ np.array(_WHOLE_TRUNK))
 
 
+def level_above_hips(mark: Literal["cervicale", "shoulders", "vertex"], sex: Sex) -> float:
+    """Height of cervicale, of the middle of the shoulder centres or of the vertex above that of the hip centres [m]."""
+    levels = {"cervicale": _CERVICALE, "shoulders": _MID_SHOULDERS}.get(mark)
+    if levels is None:
+        levels = {s: _CERVICALE[s] + _VERTEX_CERVICALE[s] for s in _CERVICALE}
+    return float(_weights(sex) @ np.array([levels["f"], levels["m"]])) / 1000
+
+
 def _weights(sex: Sex) -> Array:
     if sex not in ("f", "m", "unknown"):
         raise DataError(f"sex must be f, m or unknown, got {sex!r}")
