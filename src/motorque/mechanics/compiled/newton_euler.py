@@ -54,14 +54,8 @@ def inverse_dynamics(
     """
     structure = body.structure
     count = len(structure.parents)
-    ground = BodyState(body.zero(), body.zero(), -body.vector("gravity", 0))
     joints = [joint_motion(body, i, q, v, a, rotations.get(i)) for i in range(count)]
-    states: list[BodyState] = []
-    for i, parent in enumerate(structure.parents):
-        states.append(_outward(body, i, joints[i], ground if parent < 0 else states[parent]))
-    wrenches = [_inertial_wrench(body, i, states[i]) for i in range(count)]
-    for i, wrench in loads_on_bodies(body, joints, loads).items():
-        wrenches[i] = (wrenches[i][0] - wrench[0], wrenches[i][1] - wrench[1])
+    wrenches = motion_wrenches(body, joints, loads)
     forces = [body.trace.constant(0.0)] * structure.speeds
     for i in reversed(range(count)):
         parent = structure.parents[i]
@@ -69,6 +63,20 @@ def inverse_dynamics(
         if parent >= 0:
             wrenches[parent] = (wrenches[parent][0] + force, wrenches[parent][1] + moment)
     return forces
+
+
+def motion_wrenches(
+    body: SymbolicSkeleton, joints: Sequence[JointMotion], loads: Mapping[int, Wrench]
+) -> list[Wrench]:
+    """What each body needs from its neighbours to move as its joints do: force, and moment about its origin."""
+    ground = BodyState(body.zero(), body.zero(), -body.vector("gravity", 0))
+    states: list[BodyState] = []
+    for i, parent in enumerate(body.structure.parents):
+        states.append(_outward(body, i, joints[i], ground if parent < 0 else states[parent]))
+    wrenches = [_inertial_wrench(body, i, state) for i, state in enumerate(states)]
+    for i, wrench in loads_on_bodies(body, joints, loads).items():
+        wrenches[i] = (wrenches[i][0] - wrench[0], wrenches[i][1] - wrench[1])
+    return wrenches
 
 
 def _moved(spin: Vector, spin_rate: Vector, acceleration: Vector, arm: Vector) -> Vector:

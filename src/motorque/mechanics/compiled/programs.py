@@ -1,13 +1,16 @@
-"""What kernels compute: inverse dynamics and its reverse derivative, as programs for the emitter."""
+"""What kernels compute: inverse dynamics and its reverse derivative, mass matrix and forward dynamics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from motorque.errors import ModelError
 from motorque.mechanics.compiled.adjoint import vector_jacobian_product
+from motorque.mechanics.compiled.articulated_body import forward_dynamics
+from motorque.mechanics.compiled.composite_inertia import mass_matrix
 from motorque.mechanics.compiled.emitter import Program
-from motorque.mechanics.compiled.newton_euler import inverse_dynamics
+from motorque.mechanics.compiled.newton_euler import Wrench, inverse_dynamics
 from motorque.mechanics.compiled.structure import Structure
 from motorque.mechanics.compiled.symbolic import SymbolicSkeleton
 from motorque.mechanics.compiled.trace import Symbol, Trace, maximum
@@ -48,16 +51,19 @@ def _inverse_dynamics(structure: Structure, task: Task) -> _InverseDynamics:
     a, accelerations = body.rates(2, reduced=task.reduced)
     plain = {x.number for x in q}
     slopes = body.couple([q, v, a]) if task.reduced else []
-    numbers = [body.trace.input(3, column) for column in range(6 * len(task.loaded))]
-    loads = {
-        i: (Vector(numbers[6 * n : 6 * n + 3]), Vector(numbers[6 * n + 3 : 6 * n + 6]))
-        for n, i in enumerate(task.loaded)
-    }
+    loads, numbers = _loads(body, task)
     forces = inverse_dynamics(body, q, v, a, rotations, loads)
     if task.reduced:
         forces = body.fold(slopes, forces)
     arguments = [positions, speeds, accelerations, numbers]
     return _InverseDynamics(body, arguments[: 3 + bool(numbers)], forces, errors, rotations, plain)
+
+
+def _loads(body: SymbolicSkeleton, task: Task) -> tuple[dict[int, Wrench], list[Symbol]]:
+    """Forces and moments on the loaded bodies, and the columns of array 3 that they come from."""
+    numbers = [body.trace.input(3, column) for column in range(6 * len(task.loaded))]
+    halves = [Vector(numbers[n : n + 3]) for n in range(0, len(numbers), 3)]
+    return dict(zip(task.loaded, zip(halves[::2], halves[1::2], strict=True), strict=True)), numbers
 
 
 def _largest(errors: list[Symbol]) -> list[Symbol]:
@@ -118,8 +124,36 @@ def tangent_program(structure: Structure, task: Task) -> Program:
     return Program(trace, [len(x) for x in (*found.arguments, weights)], outputs)
 
 
+def mass_matrix_program(structure: Structure, task: Task) -> Program:
+    """Mass matrix of the free coordinates, row by row, from positions; watches rotations as `forward_program`."""
+    body = SymbolicSkeleton(Trace(), structure)
+    q, rotations, errors, positions = body.coordinates(0, reduced=task.reduced)
+    rows = mass_matrix(body, q, rotations, body.couple([q]))
+    return Program(body.trace, [len(positions)], [[x for row in rows for x in row]], watched=_largest(errors))
+
+
+def forward_dynamics_program(structure: Structure, task: Task) -> Program:
+    """Accelerations from positions, speeds, forces and, if bodies are loaded, loads.
+
+    Raises:
+        ModelError: Coordinates are coupled.
+    """
+    if structure.couplers:
+        raise ModelError("coordinates that follow others have no articulated-body algorithm; use the mass matrix")
+    body = SymbolicSkeleton(Trace(), structure)
+    q, rotations, errors, positions = body.coordinates(0, reduced=False)
+    v, speeds = body.rates(1, reduced=False)
+    tau, forces = body.rates(2, reduced=False)
+    loads, numbers = _loads(body, task)
+    a = forward_dynamics(body, q, v, tau, rotations, loads)
+    columns = [len(x) for x in (positions, speeds, forces, numbers) if x]
+    return Program(body.trace, columns, [a], watched=_largest(errors))
+
+
 PROGRAMS: dict[str, Callable[[Structure, Task], Program]] = {
     "inverse_dynamics": forward_program,
     "inverse_dynamics_gradient": backward_program,
     "inverse_dynamics_tangent": tangent_program,
+    "mass_matrix": mass_matrix_program,
+    "forward_dynamics": forward_dynamics_program,
 }
