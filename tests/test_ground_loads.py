@@ -19,7 +19,7 @@ from motorque.fitting.banded_qp import nonnegative_least_squares
 from motorque.fitting.contact_points import contact_points
 from motorque.fitting.ground_loads import estimate_ground_loads, ground_estimate
 from motorque.journal import Journal
-from motorque.mechanics.inverse_dynamics import inverse_dynamics
+from motorque.mechanics.dynamics import inverse_dynamics
 from motorque.mechanics.kinematics import center_of_mass, forward_kinematics
 from motorque.series import Motion
 from motorque.signals import NaturalSpline, butterworth
@@ -192,7 +192,7 @@ def test_residuals_are_what_inverse_dynamics_leaves_at_the_root(bench: ModuleTyp
         load.body: (torch.as_tensor(load.force), torch.as_tensor(load.moment_about_origin))
         for load in estimate.loads.loads
     }
-    tau = inverse_dynamics(skeleton, q, v, a, wrenches=wrenches).numpy()
+    tau = inverse_dynamics(skeleton, q, v, a, loads=wrenches).numpy()
     root = [skeleton.coordinate(f"pelvis_t{axis}") for axis in "xyz"]
     np.testing.assert_allclose(tau[:, root], estimate.residual_force, atol=NEWTON)
 

@@ -9,8 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from motorque.mechanics.arguments import Wrench
 from motorque.mechanics.expressions import Expression
-from motorque.mechanics.inverse_dynamics import BodyMotion, Wrench
+from motorque.mechanics.inverse_dynamics import BodyMotion
 from motorque.mechanics.kinematics import BodyPoses
 from motorque.skeleton.skeleton import GROUND
 

@@ -1,27 +1,30 @@
 """Inverse dynamics: the generalized forces behind a motion, by the recursive Newton-Euler algorithm.
 
-All frames at once, everything expressed in ground. Outward: velocities and accelerations of every body from its
-parent's. Inward: the wrench that each joint must transmit, projected on the joint's axes.
+All frames at once, everything expressed in the axes of ground. Outward: velocities and accelerations of every body from
+its parent's. Inward: the wrench that each joint must transmit, projected on the joint's axes. Both are sums along the
+tree, see `tree`.
 
 Source: Featherstone, Rigid Body Dynamics Algorithms (2008), section 5.3; in classical vectors instead of spatial ones.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from motorque.errors import DataError
-from motorque.mechanics.kinematics import BodyPoses, forward_kinematics, joint_element_rates
+from motorque.mechanics.arguments import Wrench
+from motorque.mechanics.kinematics import BodyPoses, joint_element_rates
+from motorque.mechanics.reduced import fill, fold, is_reduced
 from motorque.mechanics.simbody_rates import carrying_rotations
-from motorque.mechanics.speeds import has_balls, rates_from_speeds, speed_matrix
-from motorque.mechanics.twists import JointAxes, coordinate_bodies, coordinate_twists, joint_axes
+from motorque.mechanics.speed_twists import SpeedLines, follows_own_angles, speed_lines
+from motorque.mechanics.speeds import rates_from_speeds, speed_matrix
+from motorque.mechanics.tree import Layout, TreePose, summed_inward, summed_outward, tree_pose, turn
+from motorque.mechanics.twists import JointAxes
 from motorque.skeleton.skeleton import GROUND, Skeleton
-
-Wrench = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,145 +44,199 @@ class BodyMotion:
     acceleration: Tensor
 
 
-def _turn(rotation: Tensor, vector: Tensor) -> Tensor:
-    return (rotation @ vector[..., None])[..., 0]
-
-
 def body_motion(
     skeleton: Skeleton, q: Tensor, rate: Tensor, acceleration: Tensor, *, as_simbody: bool = False
 ) -> tuple[BodyPoses, JointAxes, BodyMotion]:
-    """Poses, joint axes, velocities and accelerations of all bodies.
+    """Poses, joint axes, velocities and accelerations of all bodies from *rates* of coordinates, all angles.
 
     Args:
-        skeleton: The skeleton.
+        skeleton: The skeleton, with ``rotations="angles"``.
         q: Coordinates [rad or m], shape [..., nq].
         rate: Their first time derivatives, shape [..., nq].
         acceleration: Their second time derivatives, shape [..., nq].
         as_simbody: Whether the axes of custom joints turn as in Simbody (see `simbody_rates`) instead of as they do.
     """
-    poses = forward_kinematics(skeleton, q)
-    e0, e1, e2 = joint_element_rates(skeleton, q, rate, acceleration)
-    axes = joint_axes(skeleton, q, poses, e0)
-    # Motion of M against F: each rotation axis is carried by the rotations before it.
+    tree = tree_pose(skeleton, q, by_angles=True)
+    _, e1, e2 = joint_element_rates(skeleton, q, rate, acceleration)
+    motion = _outward(skeleton, tree, e1, e2, carrying_rotations(skeleton, as_simbody=as_simbody))
+    anchor = tree.anchor[..., None, :]
+    poses = dataclasses.replace(tree.poses, position=tree.poses.position + anchor)
+    return poses, dataclasses.replace(tree.axes, origin=tree.axes.origin + anchor), motion
+
+
+def tree_motion(
+    skeleton: Skeleton, tree: TreePose, q: Tensor, v: Tensor, a: Tensor, *, as_simbody: bool = False
+) -> tuple[BodyMotion, SpeedLines]:
+    """Velocities and accelerations of all bodies from generalized speeds, and what these drive.
+
+    Args:
+        skeleton: The skeleton.
+        tree: Its bodies at ``q``.
+        q: Positions, shape [..., nq].
+        v: Generalized speeds, shape [..., nv].
+        a: Their time derivatives, shape [..., nv].
+        as_simbody: As for :func:`body_motion`.
+    """
+    angular = any(follows_own_angles(joint) for joint in skeleton.joints)
+    rate, acceleration = rates_from_speeds(skeleton, q, v, a) if angular else (v, a)
+    lines = speed_lines(skeleton, q, rate)
+    driving, pulling = v[..., lines.speed], a[..., lines.speed]
+    if angular:
+        own = torch.as_tensor(lines.own, device=q.device)
+        driving = torch.where(own, rate[..., lines.speed], driving)
+        pulling = torch.where(own, acceleration[..., lines.speed], pulling)
+    assert lines.change is not None  # there are speeds
+    e1, e2 = lines.rate * driving, lines.rate * pulling + lines.change * driving
+    second, third = carrying_rotations(skeleton, as_simbody=as_simbody)
+    if skeleton.balls:  # their speeds' axes stay where they are in F
+        balls = Layout.of(skeleton).balls
+        second, third = second.index_fill(0, balls, 0.0), third.index_fill(0, balls, 0.0)
+    return _outward(
+        skeleton, tree, _by_element(skeleton, lines, e1), _by_element(skeleton, lines, e2), (second, third)
+    ), lines
+
+
+def _by_element(skeleton: Skeleton, lines: SpeedLines, x: Tensor) -> Tensor:
+    count = len(skeleton.body_names)
+    flat = torch.zeros(*x.shape[:-1], 6 * count, dtype=x.dtype, device=x.device)
+    return flat.index_add(-1, torch.as_tensor(lines.element, device=x.device), x).unflatten(-1, (count, 6))
+
+
+def _outward(skeleton: Skeleton, tree: TreePose, e1: Tensor, e2: Tensor, carries: tuple[Tensor, Tensor]) -> BodyMotion:
+    """Motion of all bodies from the first and second derivatives of the joints' elements, each [..., B, 6].
+
+    ``carries`` says which rotations of a joint carry its second and third axis, as of `carrying_rotations`.
+    """
+    layout, axes, position = Layout.of(skeleton), tree.axes, tree.poses.position
+    sign, cross = layout.sign, torch.linalg.cross
+    # Motion of M against F, seen from F: each rotation axis is carried by the rotations before it.
     spin = axes.rotation * e1[..., :3, None]
-    carries_second, carries_third = carrying_rotations(skeleton, as_simbody=as_simbody)
-    relative_velocity = spin.sum(-2)
-    relative_acceleration = (
+    turning = spin.sum(-2)
+    turning_rate = (
         (axes.rotation * e2[..., :3, None]).sum(-2)
-        + torch.linalg.cross((spin * carries_second).sum(-2), spin[..., 1, :])
-        + torch.linalg.cross((spin * carries_third).sum(-2), spin[..., 2, :])
+        + cross((spin * carries[0]).sum(-2), spin[..., 1, :])
+        + cross((spin * carries[1]).sum(-2), spin[..., 2, :])
     )
-    slide_velocity = (axes.translation * e1[..., 3:, None]).sum(-2)
-    slide_acceleration = (axes.translation * e2[..., 3:, None]).sum(-2)
+    slide = (axes.translation * e1[..., 3:, None]).sum(-2)
+    slide_rate = (axes.translation * e2[..., 3:, None]).sum(-2)
 
-    zero = torch.zeros_like(poses.position[..., 0, :])
-    w: list[Tensor] = []
-    dw: list[Tensor] = []
-    v: list[Tensor] = []
-    a: list[Tensor] = []
-    cross = torch.linalg.cross
-    for body, (parent, joint) in enumerate(zip(skeleton.parents, skeleton.joints, strict=True)):
-        wp, dwp, vp, ap = (
-            (zero, zero, zero, zero) if parent == GROUND else (w[parent], dw[parent], v[parent], a[parent])
-        )
-        p_parent = zero if parent == GROUND else poses.position[..., parent, :]
-        rel_w, rel_dw = relative_velocity[..., body, :], relative_acceleration[..., body, :]
-        slide_v, slide_a = slide_velocity[..., body, :], slide_acceleration[..., body, :]
-        origin, p_body = axes.origin[..., body, :], poses.position[..., body, :]
-        # Both parts of the joint are taken at M's origin; only which of them carries F differs.
-        arm_in, arm_out = origin - p_parent, p_body - origin
-        at_v, at_a = vp + cross(wp, arm_in), ap + cross(dwp, arm_in) + cross(wp, cross(wp, arm_in))
-        if joint.reversed:
-            wi = wp - rel_w
-            dwi = dwp - rel_dw - cross(wi, rel_w)
-            at_v = at_v - slide_v
-            at_a = at_a - slide_a - 2 * cross(wi, slide_v)
-        else:
-            wi = wp + rel_w
-            dwi = dwp + rel_dw + cross(wp, rel_w)
-            at_v = at_v + slide_v
-            at_a = at_a + slide_a + 2 * cross(wp, slide_v)
-        w.append(wi)
-        dw.append(dwi)
-        v.append(at_v + cross(wi, arm_out))
-        a.append(at_a + cross(dwi, arm_out) + cross(wi, cross(wi, arm_out)))
-    motion = BodyMotion(*(torch.stack(x, dim=-2) for x in (w, dw, v, a)))
-    return poses, axes, motion
+    def of_parent(x: Tensor) -> Tensor:
+        return x.index_select(-2, layout.parents) * layout.has_parent
+
+    w = summed_outward(layout, sign * turning)
+    w_parent = of_parent(w)
+    w_frame = torch.where(sign < 0, w, w_parent)
+    dw = summed_outward(layout, sign * (turning_rate + cross(w_frame, turning)))
+    dw_parent = of_parent(dw)
+    # Both parts of the joint are taken at M's origin; only which of them carries F differs.
+    arm_in, arm_out = axes.origin - of_parent(position), position - axes.origin
+    swing_in, swing_out = cross(w_parent, arm_in), cross(w, arm_out)
+    v = summed_outward(layout, sign * slide + swing_in + swing_out)
+    a = summed_outward(
+        layout,
+        sign * (slide_rate + 2 * cross(w_frame, slide))
+        + (cross(dw_parent, arm_in) + cross(w_parent, swing_in))
+        + (cross(dw, arm_out) + cross(w, swing_out)),
+    )
+    return BodyMotion(w, dw, v, a)
 
 
-def inverse_dynamics(
+def inverse_dynamics_torch(
     skeleton: Skeleton,
     q: Tensor,
     v: Tensor,
     a: Tensor,
     *,
-    wrenches: Mapping[str, Wrench] | None = None,
+    loads: Mapping[str, Wrench] | None = None,
     as_simbody: bool = False,
 ) -> Tensor:
-    """Generalized forces that produce a motion under gravity and external wrenches.
+    """Generalized forces behind a motion: `dynamics.inverse_dynamics` without its checks, for all devices.
 
     Args:
         skeleton: The skeleton.
-        q: Coordinates [rad or m], shape [..., nq]; coupled ones are taken as they are.
-        v: Generalized speeds, shape [..., nv].
-        a: Generalized accelerations, shape [..., nv].
-        wrenches: External force [N] and moment about the **ground origin** [N·m] on a body, by body name, in ground,
-            each of shape [..., 3].
+        q: Positions [rad or m, or as ``skeleton.rotations`` says], shape [..., nq], or without coupled coordinates.
+        v: Generalized speeds, shape [..., nv], alike; of a ball joint the angular velocity in its frame F.
+        a: Their time derivatives, alike.
+        loads: External force [N] and moment about the **ground origin** [N·m] on bodies, by name, in ground, each of
+            shape [..., 3].
         as_simbody: Whether the axes of custom joints turn as in Simbody, for an answer that equals OpenSim's, instead
             of as they do (see `simbody_rates`).
 
     Returns:
-        Generalized forces [N·m or N], shape [..., nv], one for every coordinate, coupled ones included.
+        Generalized forces [N·m or N], shape [..., nv], one for every coordinate, coupled ones included; or without
+        coupled coordinates, if positions have none.
 
     Raises:
-        DataError: Shapes do not fit the skeleton.
-        ModelError: A wrench acts on a body that is not there.
+        ModelError: A load acts on a body that is not there.
     """
-    for label, x in (("q", q), ("v", v), ("a", a)):
-        if x.shape[-1] != skeleton.nq:
-            raise DataError(f"{skeleton.name}: {label} needs {skeleton.nq} columns, got {x.shape[-1]}")
-    rate, acceleration = rates_from_speeds(skeleton, q, v, a)
-    poses, axes, motion = body_motion(skeleton, q, rate, acceleration, as_simbody=as_simbody)
-    force, moment = inertial_wrenches(skeleton, poses, motion)
-    for name, (external_force, external_moment) in (wrenches or {}).items():
+    reduced = is_reduced(skeleton, q)
+    if reduced:
+        q, v, a = fill(skeleton, q, v, a)
+    tree = tree_pose(skeleton, q)
+    motion, lines = tree_motion(skeleton, tree, q, v, a, as_simbody=as_simbody)
+    force, moment = inertial_wrenches(skeleton, tree.poses, motion)
+    if loads:
+        pushed, twisted = loads_about(skeleton, tree.anchor, loads)
+        force, moment = force - pushed, moment - twisted
+    tau = project_wrenches(skeleton, tree, q, lines, force, moment)
+    return fold(skeleton, q, tau) if reduced else tau
+
+
+def loads_about(skeleton: Skeleton, point: Tensor, loads: Mapping[str, Wrench]) -> Wrench:
+    """Loads as one force [N] and one moment [N·m] per body, about a point [..., 3]; each [..., B, 3]."""
+    count = len(skeleton.body_names)
+    shape = torch.broadcast_shapes(point.shape, *(x.shape for wrench in loads.values() for x in wrench))
+    forces, moments = ([torch.zeros_like(point).expand(shape)] * count for _ in range(2))
+    for name, (force, moment) in loads.items():
         body = skeleton.body(name)
-        if body == GROUND:
-            continue
-        index = torch.tensor([body], device=q.device)
-        force = force.index_add(-2, index, -external_force[..., None, :].expand_as(force[..., :1, :]))
-        moment = moment.index_add(-2, index, -external_moment[..., None, :].expand_as(moment[..., :1, :]))
-    tau = project_wrenches(skeleton, q, axes, force, moment)
-    if has_balls(skeleton):
-        tau = torch.linalg.solve(speed_matrix(skeleton, q).transpose(-1, -2), tau[..., None])[..., 0]
-    return tau
+        if body != GROUND:
+            forces[body] = force.expand(shape)
+            moments[body] = moment - torch.linalg.cross(point.expand(shape), force.expand(shape))
+    return torch.stack(forces, -2), torch.stack(moments, -2)
 
 
 def inertial_wrenches(skeleton: Skeleton, poses: BodyPoses, motion: BodyMotion) -> Wrench:
-    """Rate of change of every body's momentum less its weight: force [N] and moment about the ground origin [N·m].
+    """Rate of change of every body's momentum less its weight: force [N] and moment [N·m] about the point from which
+    positions are measured, for which ground's origin is the usual one.
 
     Returns:
         Two tensors of shape [..., B, 3].
     """
-    arm = _turn(poses.rotation, skeleton.mass_center)
+    arm, cross = turn(poses.rotation, skeleton.mass_center), torch.linalg.cross
     w, dw = motion.angular_velocity, motion.angular_acceleration
-    center_acceleration = (
-        motion.acceleration + torch.linalg.cross(dw, arm) + torch.linalg.cross(w, torch.linalg.cross(w, arm))
-    )
+    center_acceleration = motion.acceleration + cross(dw, arm) + cross(w, cross(w, arm))
     force = skeleton.mass[:, None] * (center_acceleration - skeleton.gravity)
-    inertia = poses.rotation @ skeleton.inertia @ poses.rotation.transpose(-1, -2)
-    moment = _turn(inertia, dw) + torch.linalg.cross(w, _turn(inertia, w))
-    return force, moment + torch.linalg.cross(poses.position + arm, force)
+    spin, spin_rate = turn(poses.rotation.mT, w), turn(poses.rotation.mT, dw)  # where the inertia stays
+    moment = turn(skeleton.inertia, spin_rate) + cross(spin, turn(skeleton.inertia, spin))
+    return force, turn(poses.rotation, moment) + cross(poses.position + arm, force)
 
 
-def project_wrenches(skeleton: Skeleton, q: Tensor, axes: JointAxes, force: Tensor, moment: Tensor) -> Tensor:
-    """Generalized forces (per coordinate rate) of wrenches on all bodies, about the ground origin; [..., nq]."""
-    total_force = list(force.unbind(-2))
-    total_moment = list(moment.unbind(-2))
-    for body in range(len(skeleton.body_names) - 1, -1, -1):
-        parent = skeleton.parents[body]
-        if parent != GROUND:
-            total_force[parent] = total_force[parent] + total_force[body]
-            total_moment[parent] = total_moment[parent] + total_moment[body]
-    owner = torch.as_tensor(coordinate_bodies(skeleton), device=q.device)
-    wrench = torch.cat([torch.stack(total_moment, -2), torch.stack(total_force, -2)], dim=-1)
-    return (coordinate_twists(skeleton, q, axes) * wrench[..., owner, :]).sum(-1)
+def project_wrenches(
+    skeleton: Skeleton, tree: TreePose, q: Tensor, lines: SpeedLines, force: Tensor, moment: Tensor
+) -> Tensor:
+    """Generalized forces that do the work of wrenches on all bodies.
+
+    Args:
+        skeleton: The skeleton.
+        tree: Its bodies at ``q``.
+        q: Positions, shape [..., nq].
+        lines: What the speeds drive at ``q``.
+        force: Forces [N], shape [..., B, 3].
+        moment: Moments about the tree's anchor [N·m], shape [..., B, 3].
+
+    Returns:
+        Shape [..., nv].
+    """
+    layout, axes = Layout.of(skeleton), tree.axes
+    force, moment = summed_inward(layout, torch.cat([force, moment], dim=-1)).split(3, dim=-1)
+    moment = moment - torch.linalg.cross(axes.origin, force)
+    along = torch.cat([turn(axes.rotation, moment), turn(axes.translation, force)], dim=-1) * layout.sign
+    shares = lines.rate * along.flatten(-2)[..., lines.element]
+    speed = torch.as_tensor(lines.speed, device=shares.device)
+    none = torch.zeros(*shares.shape[:-1], skeleton.nv, dtype=shares.dtype, device=shares.device)
+    if not lines.own.any():
+        return none.index_add(-1, speed, shares)
+    own = torch.as_tensor(lines.own, device=shares.device)
+    by_angle = none.index_add(-1, speed, torch.where(own, shares, 0.0))
+    by_angle = torch.linalg.solve(speed_matrix(skeleton, q).mT, by_angle[..., None])[..., 0]
+    return none.index_add(-1, speed, torch.where(own, 0.0, shares)) + by_angle

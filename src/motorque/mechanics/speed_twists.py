@@ -46,7 +46,7 @@ class SpeedTwists:
 
 
 @dataclass(frozen=True, eq=False)
-class _Lines:
+class SpeedLines:
     """Elementary motions: what moves by which speed, and how much. One line for every pair, K of them.
 
     Args:
@@ -89,7 +89,7 @@ def speed_twists(skeleton: Skeleton, q: Tensor, poses: BodyPoses, axes: JointAxe
         holds for the body of the speed's joint and all bodies beyond it.
     """
     axes = joint_axes(skeleton, q, poses) if axes is None else axes
-    lines = _lines(skeleton, q, None)
+    lines = speed_lines(skeleton, q, None)
     unit = _unit_twists(skeleton, axes).flatten(-3, -2)[..., lines.element, :]
     return _by_speed(skeleton, q, lines, _signed(skeleton, lines, unit, lines.rate))
 
@@ -112,8 +112,8 @@ def moving_speed_twists(
     Source: Featherstone, Rigid Body Dynamics Algorithms (2008), sections 2.9 and 3.5.
     """
     axes = joint_axes(skeleton, q, poses)
-    rates = _coordinate_rates(skeleton, q, v)
-    lines = _lines(skeleton, q, rates)
+    rates = coordinate_rates(skeleton, q, v)
+    lines = speed_lines(skeleton, q, rates)
     units = _unit_twists(skeleton, axes)
     unit = units.flatten(-3, -2)[..., lines.element, :]
     twists = _signed(skeleton, lines, unit, lines.rate)
@@ -165,7 +165,7 @@ def twist_cross(first: Tensor, second: Tensor) -> Tensor:
     return torch.cat([cross(w, along), cross(w, moved) + cross(v, along)], dim=-1)
 
 
-def _lines(skeleton: Skeleton, q: Tensor, v: Tensor | None) -> _Lines:
+def speed_lines(skeleton: Skeleton, q: Tensor, v: Tensor | None) -> SpeedLines:
     """What each speed drives: the three axes of F for ball joints, the joint's elements for all others."""
     driven = driven_elements(skeleton, q, v)
     ball = {body for body in skeleton.balls}
@@ -188,23 +188,23 @@ def _lines(skeleton: Skeleton, q: Tensor, v: Tensor | None) -> _Lines:
             f"{skeleton.name}: the translations of joint {joint.name!r} follow its own angles, which positions with "
             f"rotations={skeleton.rotations!r} do not have; use 'angles'"
         )
-    return _Lines(elements, speeds, rate, change, own)
+    return SpeedLines(elements, speeds, rate, change, own)
 
 
-def _coordinate_rates(skeleton: Skeleton, q: Tensor, v: Tensor) -> Tensor:
+def coordinate_rates(skeleton: Skeleton, q: Tensor, v: Tensor) -> Tensor:
     """Speeds with those of ball joints replaced by their angles' rates, where anything follows these; [..., nv]."""
     if not any(follows_own_angles(joint) for joint in skeleton.joints) or skeleton.rotations != "angles":
         return v
     return torch.linalg.solve(speed_matrix(skeleton, q), v[..., None])[..., 0]
 
 
-def _by_own_angle(skeleton: Skeleton, q: Tensor, lines: _Lines, twist: Tensor) -> Tensor:
+def _by_own_angle(skeleton: Skeleton, q: Tensor, lines: SpeedLines, twist: Tensor) -> Tensor:
     """Twists per unit of each speed that ball joints' translations give by their own angles; [..., nv, 6]."""
     own = torch.as_tensor(lines.own, dtype=twist.dtype, device=twist.device)[:, None]
     return torch.linalg.solve(speed_matrix(skeleton, q).mT, _gathered(skeleton, lines, twist * own))
 
 
-def _by_speed(skeleton: Skeleton, q: Tensor, lines: _Lines, twist: Tensor) -> Tensor:
+def _by_speed(skeleton: Skeleton, q: Tensor, lines: SpeedLines, twist: Tensor) -> Tensor:
     """Twists of the lines [..., K, 6] per unit of each speed, [..., nv, 6]."""
     if not lines.own.any():
         return _gathered(skeleton, lines, twist)
@@ -224,13 +224,13 @@ def _unit_twists(skeleton: Skeleton, axes: JointAxes) -> Tensor:
     return torch.cat([turning, sliding], dim=-2)
 
 
-def _signed(skeleton: Skeleton, lines: _Lines, twist: Tensor, rate: Tensor) -> Tensor:
+def _signed(skeleton: Skeleton, lines: SpeedLines, twist: Tensor, rate: Tensor) -> Tensor:
     """Twists [..., K, 6] times rates [..., K], the other way round where the joint is."""
     sign = [-1.0 if skeleton.joints[e // 6].reversed else 1.0 for e in lines.element]
     return twist * (rate * torch.tensor(sign, dtype=rate.dtype, device=rate.device))[..., None]
 
 
-def _gathered(skeleton: Skeleton, lines: _Lines, twist: Tensor) -> Tensor:
+def _gathered(skeleton: Skeleton, lines: SpeedLines, twist: Tensor) -> Tensor:
     """Twists of the lines [..., K, 6] summed up by speed, [..., nv, 6]."""
     out = torch.zeros(*twist.shape[:-2], skeleton.nv, 6, dtype=twist.dtype, device=twist.device)
     return out.index_add(-2, torch.as_tensor(lines.speed, device=twist.device), twist)

@@ -26,7 +26,7 @@ from motorque.fitting.heading import heading, quarter_turn, turn_markers
 from motorque.fitting.ik import IKResult, inverse_kinematics
 from motorque.fitting.side_swap import exchange_sides, side_evidence
 from motorque.journal import Journal
-from motorque.mechanics.inverse_dynamics import inverse_dynamics
+from motorque.mechanics.dynamics import inverse_dynamics
 from motorque.mechanics.kinematics import center_of_mass, forward_kinematics
 from motorque.mechanics.speeds import speeds_from_rates
 from motorque.progress import Progress, silent
@@ -348,5 +348,5 @@ def _loads(
 def _kinetics(person: Person, motion: Motion, rate: np.ndarray, acceleration: np.ndarray, loads: Loads) -> Kinetics:
     q, v, a = (torch.as_tensor(x) for x in (motion.values, rate, acceleration))
     v, a = speeds_from_rates(person.skeleton, q, v, a)
-    tau = inverse_dynamics(person.skeleton, q, v, a, wrenches=wrenches_on_bodies(loads))
+    tau = inverse_dynamics(person.skeleton, q, v, a, loads=wrenches_on_bodies(loads))
     return Kinetics(motion.times, tau.numpy(), motion.names)

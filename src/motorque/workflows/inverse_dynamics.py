@@ -20,8 +20,10 @@ from motorque.fitting.feet import has_feet
 from motorque.fitting.load_checks import check_loads
 from motorque.fitting.plates_to_feet import assign_plates
 from motorque.journal import Journal
+from motorque.mechanics.arguments import Wrench
 from motorque.mechanics.body_forces import body_wrenches
-from motorque.mechanics.inverse_dynamics import Wrench, body_motion, inverse_dynamics
+from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.mechanics.inverse_dynamics import body_motion
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.mechanics.model_forces import coordinate_forces
 from motorque.mechanics.speeds import has_balls, speeds_from_rates
@@ -141,7 +143,7 @@ def inverse_dynamics_step(
     for body, wrench in body_wrenches(forces.on_bodies, poses, moving).items():
         _add(wrenches, skeleton.body_names[body], wrench)
     v, a = speeds_from_rates(skeleton, q, rate, acceleration)
-    tau = inverse_dynamics(skeleton, q, v, a, wrenches=wrenches, as_simbody=True)
+    tau = inverse_dynamics(skeleton, q, v, a, loads=wrenches, as_simbody=True)
     tau = tau - coordinate_forces(forces.on_coordinates, q, rate)
     names = skeleton.coordinate_names
     if reduced:
