@@ -184,8 +184,8 @@ def _released(
     for coordinate, direction in freedom.singles:
         freedom.steps.append(_take_out(matrix, needed, direction, forces[coordinate]))
     blocks = [Matrix(Vector(row[b : b + 3]) for row in matrix[a : a + 3]) for a, b in ((0, 0), (0, 3), (3, 3))]
-    moment, force = (turn(link.rotation, Vector(needed[a : a + 3])) + passed[a // 3] for a in (0, 3))
-    return ArticulatedInertia(*blocks), (force, moment)
+    moment, thrust = (turn(link.rotation, Vector(needed[a : a + 3])) + passed[a // 3] for a in (0, 3))
+    return ArticulatedInertia(*blocks), (thrust, moment)
 
 
 def _take_out(matrix: list[Six], needed: Six, direction: Six, force: Symbol) -> Step:
@@ -233,9 +233,9 @@ def _accelerated(
     for group in freedom.groups:
         mine = slice(group.first, group.first + 3)
         if is_reversed:
-            change = Vector(own[mine]) - Vector(before[mine])
+            gained = Vector(own[mine]) - Vector(before[mine])
         else:
-            change = turn(link.rotation, Vector(own[mine])) - carried[group.first // 3]
-        for coordinate, x in zip(group.coordinates, turn(group.inverse, turn_back(frame, change)), strict=True):
+            gained = turn(link.rotation, Vector(own[mine])) - carried[group.first // 3]
+        for coordinate, x in zip(group.coordinates, turn(group.inverse, turn_back(frame, gained)), strict=True):
             accelerations[coordinate] = x
     return Vector(own[:3]), Vector(own[3:])

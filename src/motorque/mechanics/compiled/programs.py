@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from motorque.errors import ModelError
 from motorque.mechanics.compiled.adjoint import vector_jacobian_product
 from motorque.mechanics.compiled.articulated_body import forward_dynamics
 from motorque.mechanics.compiled.composite_inertia import mass_matrix
 from motorque.mechanics.compiled.emitter import Program
+from motorque.mechanics.compiled.factored import solve
 from motorque.mechanics.compiled.newton_euler import Wrench, inverse_dynamics
 from motorque.mechanics.compiled.structure import Structure
 from motorque.mechanics.compiled.symbolic import SymbolicSkeleton
@@ -135,19 +135,28 @@ def mass_matrix_program(structure: Structure, task: Task) -> Program:
 def forward_dynamics_program(structure: Structure, task: Task) -> Program:
     """Accelerations from positions, speeds, forces and, if bodies are loaded, loads.
 
-    Raises:
-        ModelError: Coordinates are coupled.
+    The articulated-body algorithm, or where coordinates are coupled the mass matrix of the free ones, factored. Arrays
+    with columns for dependent coordinates: positions and speeds in them are not looked at, forces count for the
+    coordinates that they follow, and their accelerations follow.
     """
-    if structure.couplers:
-        raise ModelError("coordinates that follow others have no articulated-body algorithm; use the mass matrix")
     body = SymbolicSkeleton(Trace(), structure)
-    q, rotations, errors, positions = body.coordinates(0, reduced=False)
-    v, speeds = body.rates(1, reduced=False)
-    tau, forces = body.rates(2, reduced=False)
+    q, rotations, errors, positions = body.coordinates(0, reduced=task.reduced)
+    v, speeds = body.rates(1, reduced=task.reduced)
+    tau, forces = body.rates(2, reduced=task.reduced)
     loads, numbers = _loads(body, task)
-    a = forward_dynamics(body, q, v, tau, rotations, loads)
+    if structure.couplers:
+        a = [body.trace.constant(0.0)] * structure.speeds
+        slopes = body.couple([q, v, a])
+        bias = body.fold(slopes, inverse_dynamics(body, q, v, a, rotations, loads))
+        net = [x - h for x, h in zip(body.fold(slopes, tau), bias, strict=True)]
+        for c, x in zip(body.free, solve(mass_matrix(body, q, rotations, slopes), net), strict=True):
+            a[c] = x
+        body.couple([q, v, a])
+    else:
+        a = forward_dynamics(body, q, v, tau, rotations, loads)
     columns = [len(x) for x in (positions, speeds, forces, numbers) if x]
-    return Program(body.trace, columns, [a], watched=_largest(errors))
+    results = [a[c] for c in body.free] if task.reduced else a
+    return Program(body.trace, columns, [results], watched=_largest(errors))
 
 
 PROGRAMS: dict[str, Callable[[Structure, Task], Program]] = {
