@@ -120,8 +120,8 @@ def free_root(skeleton: Skeleton) -> Skeleton:
             return skeleton
         reason = _why_not_free(skeleton, body)
         if not reason:
-            turning = sorted(element.coordinate for element in joint.elements[:3])
-            freed = dataclasses.replace(joint, kind="FreeJoint", ball=tuple(turning))  # type: ignore[arg-type]
+            first = joint.elements[0].coordinate
+            freed = dataclasses.replace(joint, kind="FreeJoint", ball=(first, first + 1, first + 2))
             joints = (*skeleton.joints[:body], freed, *skeleton.joints[body + 1 :])
             return dataclasses.replace(skeleton, joints=joints)
         reasons.append(f"{joint.name}: {reason}")
@@ -131,15 +131,12 @@ def free_root(skeleton: Skeleton) -> Skeleton:
 def _why_not_free(skeleton: Skeleton, body: int) -> str:
     joint = skeleton.joints[body]
     turning, moving = joint.elements[:3], joint.elements[3:]
-    coordinates = sorted(element.coordinate for element in turning)
+    coordinates = [element.coordinate for element in turning]
     if joint.reversed:
         return "it runs from the body to ground"
-    if any(
-        not isinstance(e.function, Linear) or e.function.slope == 0 or e.factor is not None or e.coordinate < 0
-        for e in turning
-    ):
-        return "not every rotation follows a coordinate in proportion"
-    if coordinates != list(range(coordinates[0], coordinates[0] + 3)):
+    if any(not isinstance(e.function, Linear) or e.function.slope != 1 or e.factor is not None for e in turning):
+        return "not every rotation is by a coordinate itself"
+    if coordinates[0] < 0 or coordinates != list(range(coordinates[0], coordinates[0] + 3)):
         return "its rotations have not three coordinates of their own, one after the other"
     if any(c in coordinates for e in moving for c in (e.coordinate, e.factor_coordinate)):
         return "its translations depend on its rotations"
@@ -155,22 +152,22 @@ def _orthogonal(axes: Tensor) -> bool:
     return bool(error.abs().max() < 1e-6)
 
 
-def _linear(joint: Joint) -> list[tuple[float, float, int]]:
-    """Slope, intercept and coordinate of a ball joint's three angles."""
+def _angles(joint: Joint) -> list[tuple[float, int]]:
+    """Offset and coordinate of a ball joint's three angles."""
     found = []
     for element in joint.elements[:3]:
-        if not isinstance(element.function, Linear) or element.function.slope == 0 or element.factor is not None:
-            raise ModelError(f"joint {joint.name!r}: its angles do not follow its coordinates in proportion")
-        found.append((element.function.slope, element.function.intercept, element.coordinate))
+        if not isinstance(element.function, Linear) or element.function.slope != 1 or element.factor is not None:
+            raise ModelError(f"joint {joint.name!r}: its angles are not its coordinates")
+        found.append((element.function.intercept, element.coordinate))
     return found
 
 
 def _from_angles(skeleton: Skeleton, body: int, coordinates: Tensor) -> Tensor:
     """Rotation from M to F of a joint given as angles about its axes; [..., 3, 3]."""
     first, second, third = (
-        roma.rotvec_to_rotmat((slope * coordinates[..., c, None] + intercept) * axis)
-        for (slope, intercept, c), axis in zip(
-            _linear(skeleton.joints[body]), skeleton.rotation_axes[body].unbind(0), strict=True
+        roma.rotvec_to_rotmat((coordinates[..., c, None] + offset) * axis)
+        for (offset, c), axis in zip(
+            _angles(skeleton.joints[body]), skeleton.rotation_axes[body].unbind(0), strict=True
         )
     )
     return first @ second @ third
@@ -191,7 +188,7 @@ def _with_angles(skeleton: Skeleton, body: int, coordinates: Tensor, rotation: T
         torch.atan2(r[..., 0, 2], torch.hypot(r[..., 0, 0], r[..., 0, 1])),
         sign * torch.atan2(-r[..., 0, 1], r[..., 0, 0]),
     )
-    linear = _linear(joint)
-    values = [(angle - intercept) / slope for angle, (slope, intercept, _) in zip(angles, linear, strict=True)]
-    index = torch.tensor([c for _, _, c in linear], device=rotation.device)
+    driven = _angles(joint)
+    values = [angle - offset for angle, (offset, _) in zip(angles, driven, strict=True)]
+    index = torch.tensor([c for _, c in driven], device=rotation.device)
     return coordinates.index_copy(-1, index, torch.stack(values, dim=-1))

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from motorque.errors import ModelError
 from motorque.skeleton.functions import Function, FunctionTable
-from motorque.skeleton.tables import KinematicsTables
+from motorque.skeleton.tables import KinematicsTables, check_bound_angles
 from motorque.spatial import RotationFormat, rotation_to_matrix, rotation_width
 
 GROUND = -1
@@ -188,12 +188,7 @@ class Skeleton:
     def __post_init__(self) -> None:
         # Tables are made here and not at first use, which may be inside a torch.func transform.
         _ = self.kinematics_tables, self._coupler_tables, self.nq
-        for coupler in self.couplers:
-            if -1 in (self.coordinate_columns[coupler.dependent], self.coordinate_columns[coupler.independent]):
-                raise ModelError(
-                    f"{self.name}: the coupler {coupler.name!r} binds an angle of a ball or free joint, which "
-                    f"positions with rotations={self.rotations!r} do not have; use 'angles'"
-                )
+        check_bound_angles(self)
 
     @property
     def nv(self) -> int:
