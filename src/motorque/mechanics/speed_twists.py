@@ -1,8 +1,8 @@
 """How bodies move per unit of each generalized speed, and how that changes while they move.
 
-A twist is an angular velocity and the velocity of the body-fixed point at the ground origin, both in ground. Twists
-about one point add up along the tree, so that a body's twist is the sum over the speeds of its joint and all joints
-before it: one product with the matrix of who hangs on whom, without a walk along the tree.
+A twist is an angular velocity and the velocity of the body-fixed point at one point of ground, the tree's anchor, both
+in the axes of ground. Twists about one point add up along the tree, so that a body's twist is the sum over the speeds
+of its joint and all joints before it: one product with the matrix of who hangs on whom, without a walk along the tree.
 
 A ball joint's speeds turn about the axes of its frame F, which its own motion leaves alone. Ellipsoid joints are ball
 joints whose translations follow their own angles: those go by the angles' rates, E(q)^-1 times the speeds.
@@ -17,16 +17,9 @@ import torch
 from torch import Tensor
 
 from motorque.errors import ModelError
-from motorque.mechanics.kinematics import BodyPoses
 from motorque.mechanics.simbody_rates import carrying_rotations
 from motorque.mechanics.speeds import moving_speed_matrix, speed_matrix
-from motorque.mechanics.twists import (
-    JointAxes,
-    coordinate_bodies,
-    descendant_matrix,
-    driven_elements,
-    joint_axes,
-)
+from motorque.mechanics.twists import JointAxes, coordinate_bodies, descendant_matrix, driven_elements
 from motorque.skeleton.skeleton import GROUND, Joint, Skeleton
 
 
@@ -72,8 +65,8 @@ def follows_own_angles(joint: Joint) -> bool:
     )
 
 
-def speed_twists(skeleton: Skeleton, q: Tensor, poses: BodyPoses, axes: JointAxes | None = None) -> Tensor:
-    """Twist of the moved bodies per unit of each generalized speed, in ground about the ground origin.
+def speed_twists(skeleton: Skeleton, q: Tensor, axes: JointAxes) -> Tensor:
+    """Twist of the moved bodies per unit of each generalized speed, in ground.
 
     As :func:`twists.coordinate_twists`, but a ball joint's speeds turn about the axes of its frame F, whatever gives
     its rotation.
@@ -81,21 +74,20 @@ def speed_twists(skeleton: Skeleton, q: Tensor, poses: BodyPoses, axes: JointAxe
     Args:
         skeleton: The skeleton.
         q: Positions, shape [..., nq].
-        poses: Body poses at ``q``.
-        axes: Joint axes at ``q`` if they are known already.
+        axes: Joint axes at ``q``, as of `tree.tree_pose`; twists are about the point from which their origins are
+            measured.
 
     Returns:
-        Angular velocity, then linear velocity of the body-fixed point at the ground origin, shape [..., nv, 6]. It
-        holds for the body of the speed's joint and all bodies beyond it.
+        Angular velocity, then linear velocity of the body-fixed point at that point, shape [..., nv, 6]. It holds for
+        the body of the speed's joint and all bodies beyond it.
     """
-    axes = joint_axes(skeleton, q, poses) if axes is None else axes
     lines = speed_lines(skeleton, q, None)
-    unit = _unit_twists(skeleton, axes).flatten(-3, -2)[..., lines.element, :]
+    unit = _unit_twists(axes).flatten(-3, -2)[..., lines.element, :]
     return _by_speed(skeleton, q, lines, _signed(skeleton, lines, unit, lines.rate))
 
 
 def moving_speed_twists(
-    skeleton: Skeleton, q: Tensor, v: Tensor, poses: BodyPoses, *, as_simbody: bool = False
+    skeleton: Skeleton, q: Tensor, v: Tensor, axes: JointAxes, *, as_simbody: bool = False
 ) -> SpeedTwists:
     """The twists of :func:`speed_twists`, their time derivatives, and the bodies' twists, at given speeds.
 
@@ -106,15 +98,14 @@ def moving_speed_twists(
         skeleton: The skeleton.
         q: Positions, shape [..., nq].
         v: Generalized speeds, shape [..., nv].
-        poses: Body poses at ``q``.
+        axes: Joint axes at ``q``, as for :func:`speed_twists`.
         as_simbody: Whether the axes of custom joints turn as in Simbody (see `simbody_rates`) instead of as they do.
 
     Source: Featherstone, Rigid Body Dynamics Algorithms (2008), sections 2.9 and 3.5.
     """
-    axes = joint_axes(skeleton, q, poses)
     rates = coordinate_rates(skeleton, q, v)
     lines = speed_lines(skeleton, q, rates)
-    units = _unit_twists(skeleton, axes)
+    units = _unit_twists(axes)
     unit = units.flatten(-3, -2)[..., lines.element, :]
     twists = _signed(skeleton, lines, unit, lines.rate)
     speeds = _by_speed(skeleton, q, lines, twists)
@@ -212,14 +203,10 @@ def _by_speed(skeleton: Skeleton, q: Tensor, lines: SpeedLines, twist: Tensor) -
     return _gathered(skeleton, lines, twist * other) + _by_own_angle(skeleton, q, lines, twist)
 
 
-def _unit_twists(skeleton: Skeleton, axes: JointAxes) -> Tensor:
+def _unit_twists(axes: JointAxes) -> Tensor:
     """Twist of M against F per unit of each element, shape [..., B, 6 (element), 6]."""
-    about = axes.rotation
-    if skeleton.balls and skeleton.rotations == "angles":
-        balls = torch.tensor(skeleton.balls, device=about.device)
-        about = about.index_copy(-3, balls, axes.frame.mT.index_select(-3, balls))
-    moment = torch.linalg.cross(axes.origin[..., None, :], about)
-    turning = torch.cat([about, moment], dim=-1)
+    moment = torch.linalg.cross(axes.origin[..., None, :], axes.rotation)
+    turning = torch.cat([axes.rotation, moment], dim=-1)
     sliding = torch.cat([torch.zeros_like(axes.translation), axes.translation], dim=-1)
     return torch.cat([turning, sliding], dim=-2)
 
