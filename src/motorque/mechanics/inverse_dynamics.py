@@ -172,14 +172,29 @@ def inverse_dynamics_torch(
     reduced = is_reduced(skeleton, q)
     if reduced:
         q, v, a = fill(skeleton, q, v, a)
-    tree = tree_pose(skeleton, q)
+    tau, _ = tree_forces(skeleton, tree_pose(skeleton, q), q, v, a, loads=loads, as_simbody=as_simbody)
+    return fold(skeleton, q, tau) if reduced else tau
+
+
+def tree_forces(
+    skeleton: Skeleton,
+    tree: TreePose,
+    q: Tensor,
+    v: Tensor,
+    a: Tensor,
+    *,
+    loads: Mapping[str, Wrench] | None = None,
+    as_simbody: bool = False,
+) -> tuple[Tensor, BodyMotion]:
+    """As :func:`inverse_dynamics_torch` for all coordinates of a tree whose bodies at ``q`` are known; also how they
+    move.
+    """
     motion, lines = tree_motion(skeleton, tree, q, v, a, as_simbody=as_simbody)
     force, moment = inertial_wrenches(skeleton, tree.poses, motion)
     if loads:
         pushed, twisted = loads_about(skeleton, tree.anchor, loads)
         force, moment = force - pushed, moment - twisted
-    tau = project_wrenches(skeleton, tree, q, lines, force, moment)
-    return fold(skeleton, q, tau) if reduced else tau
+    return project_wrenches(skeleton, tree, q, lines, force, moment), motion
 
 
 def loads_about(skeleton: Skeleton, point: Tensor, loads: Mapping[str, Wrench]) -> Wrench:

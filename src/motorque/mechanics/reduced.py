@@ -49,13 +49,6 @@ def widen(skeleton: Skeleton, x: Tensor) -> Tensor:
     return _widen(x, list(skeleton.free_coordinates), skeleton.nv)
 
 
-def free_columns(skeleton: Skeleton, x: Tensor) -> Tensor:
-    """The columns of the free coordinates of speeds, accelerations or forces; [..., number free]."""
-    if x.shape[-1] == len(skeleton.free_coordinates):
-        return x
-    return x[..., list(skeleton.free_coordinates)]
-
-
 def fold(skeleton: Skeleton, q: Tensor, tau: Tensor) -> Tensor:
     """Generalized forces of the free coordinates, which bear those of the coupled ones; [..., number free].
 
