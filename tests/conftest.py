@@ -33,3 +33,13 @@ def opensim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]
     module.Logger.setLevelString("Off")
     module.Logger.removeFileSink()
     yield module
+
+
+@pytest.fixture(params=["torch", "compiled"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each implementation of the mechanics; skips the compiled one where it can't run."""
+    from motorque.mechanics.compiled import machine
+
+    if request.param == "compiled" and (reason := machine.why_not()):
+        pytest.skip(reason)
+    return str(request.param)
