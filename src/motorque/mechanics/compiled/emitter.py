@@ -22,6 +22,7 @@ import numpy as np
 from motorque.mechanics.compiled.elementary import in_simple_terms
 from motorque.mechanics.compiled.memory import ALIGNMENT
 from motorque.mechanics.compiled.trace import Symbol, Trace
+from motorque.mechanics.compiled.turning import row_table, turning_functions
 
 _BITS = {"float": 32, "double": 64}
 
@@ -65,6 +66,7 @@ def emit(name: str, program: Program, real: str, width: int) -> str:
         width: Frames that are worked on at once, a power of two.
     """
     trace, results = in_simple_terms(program.trace, program.results, real)
+    layout = _layout(program, results)
     vector = f"<{width} x {real}>"
     suffix = f"v{width}f{_BITS[real]}"
     declarations = [
@@ -75,15 +77,54 @@ def emit(name: str, program: Program, real: str, width: int) -> str:
     return "\n".join(
         [
             *declarations,
-            _block(trace, results, program, real, width),
-            _turn_square(real, width),
-            _turn("in", real, width),
-            _turn("out", real, width),
-            _loop(name, program, real, width),
+            _block(trace, results, layout, real, width),
+            turning_functions(real, width),
+            *(row_table(f"@rows{i}", rows) for i, rows in enumerate(layout.rows)),
+            _loop(name, layout, real, width),
             attributes,
             "",
         ]
     )
+
+
+@dataclass
+class _Layout:
+    """Where the block of frames finds and leaves numbers.
+
+    Args:
+        inputs: Columns of each input array.
+        rows: Of each output array, the row of its buffer that holds each column. Columns that are the same, as zeros
+            and the halves of a symmetric matrix, share a row: buffers that fit into the cache are read back faster.
+        stores: Rows of all buffers, inputs first, in which each result is put, by its number.
+        totals: Places in the totals of results that are summed, by number.
+        watched: Places in the totals of results that are watched.
+    """
+
+    inputs: list[int]
+    rows: list[list[int]]
+    stores: dict[int, list[int]]
+    totals: dict[int, list[int]]
+    watched: dict[int, list[int]]
+
+    @property
+    def heights(self) -> list[int]:
+        """Rows of each buffer, inputs first."""
+        return [*self.inputs, *(max(rows, default=-1) + 1 for rows in self.rows)]
+
+
+def _layout(program: Program, results: list[Symbol]) -> _Layout:
+    layout = _Layout(list(program.inputs), [], {}, {}, {})
+    waiting = iter(results)
+    for array in program.outputs:
+        first, own = sum(layout.heights), dict[int, int]()
+        numbers = [next(waiting).number for _ in array]
+        layout.rows.append([own.setdefault(n, len(own)) for n in numbers])
+        for number, row in own.items():
+            layout.stores.setdefault(number, []).append(first + row)
+    for place, symbol in enumerate(waiting):
+        among = layout.totals if place < len(program.totals) else layout.watched
+        among.setdefault(symbol.number, []).append(place)
+    return layout
 
 
 def _literal(value: float, real: str) -> str:
@@ -92,16 +133,11 @@ def _literal(value: float, real: str) -> str:
     return f"0x{struct.unpack('>Q', struct.pack('>d', value))[0]:016X}"
 
 
-def _block(trace: Trace, results: list[Symbol], program: Program, real: str, width: int) -> str:
+def _block(trace: Trace, results: list[Symbol], layout: _Layout, real: str, width: int) -> str:
     """The straight-line code for one block of frames, on buffers."""
     size, vector = _BITS[real] // 8, f"<{width} x {real}>"
     suffix, mask = f"v{width}f{_BITS[real]}", f"<{width} x i1>"
-    columns = np.cumsum([0, *program.inputs]).tolist()
-    first_output = columns[-1]
-    stores: dict[int, list[int]] = {}
-    count = sum(len(array) for array in program.outputs)
-    for place, symbol in enumerate(results):
-        stores.setdefault(symbol.number, []).append(place)
+    columns = np.cumsum([0, *layout.inputs]).tolist()
     lines = ["define internal void @block(ptr noalias %buffer, ptr noalias %parameters, ptr noalias %totals) #0 {"]
     name: dict[int, str] = {}
     aligned = f"align {min(width * size, ALIGNMENT)}"
@@ -110,21 +146,17 @@ def _block(trace: Trace, results: list[Symbol], program: Program, real: str, wid
         lines.append(f" {label} = getelementptr {real}, ptr {base}, i64 {element}")
         return label
 
-    def store(value: str, place: int) -> None:
-        if place < count:
-            pointer = at("%buffer", (first_output + place) * width, f"%out{place}")
-            lines.append(f" store {vector} {value}, ptr {pointer}, {aligned}")
-            return
-        pointer = at("%totals", (place - count) * width, f"%total{place}")
-        combined = place < count + len(program.totals)
+    def store(value: str, row: int) -> None:
+        pointer = at("%buffer", row * width, f"%out{row}")
+        lines.append(f" store {vector} {value}, ptr {pointer}, {aligned}")
+
+    def collect(value: str, place: int, combined: str) -> None:
+        pointer = at("%totals", place * width, f"%total{place}")
         lines.append(f" %old{place} = load {vector}, ptr {pointer}, {aligned}")
-        lines.append(
-            f" %new{place} = fadd {vector} %old{place}, {value}"
-            if combined
-            else f" %new{place} = call {vector} @llvm.maxnum.{suffix}({vector} %old{place}, {vector} {value})"
-        )
+        lines.append(f" %new{place} = {combined.format(f'{vector} %old{place}', value)}")
         lines.append(f" store {vector} %new{place}, ptr {pointer}, {aligned}")
 
+    largest = f"call {vector} @llvm.maxnum.{suffix}({{}}, {vector} {{}})"
     arithmetic = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
     calls = {"sqrt": "sqrt", "nearest": "rint", "max": "maxnum", "fma": "fma"}
     for number in trace.needed(results):
@@ -157,115 +189,24 @@ def _block(trace: Trace, results: list[Symbol], program: Program, real: str, wid
                 listed = ", ".join(f"{vector} {a}" for a in x)
                 lines.append(f" {value} = call {vector} @llvm.{calls[kind]}.{suffix}({listed})")
         name[number] = value
-        for place in stores.get(number, ()):
-            store(value, place)
+        for row in layout.stores.get(number, ()):
+            store(value, row)
+        for place in layout.totals.get(number, ()):
+            collect(value, place, "fadd {}, {}")
+        for place in layout.watched.get(number, ()):
+            collect(value, place, largest)
     return "\n".join([*lines, " ret void", "}"])
 
 
-def _turn_square(real: str, width: int) -> str:
-    """A function that turns a square of numbers, as many rows as columns, from rows to columns.
-
-    Butterfly: in step d, rows r and r + d exchange the halves of each group of 2 d numbers.
-    """
-    vector, size = f"<{width} x {real}>", _BITS[real] // 8
-    lines = ["define internal void @turn_square(ptr noalias %from, i64 %stride, ptr noalias %to, i64 %other) #0 {"]
-    rows = []
-    for r in range(width):
-        lines += [
-            f" %a{r} = mul i64 %stride, {r}",
-            f" %f{r} = getelementptr {real}, ptr %from, i64 %a{r}",
-            f" %l{r} = load {vector}, ptr %f{r}, align {size}",
-        ]
-        rows.append(f"%l{r}")
-    step, count = 1, 0
-    while step < width:
-        for r in range(width):
-            if r & step:
-                continue
-            low = [e if not e & step else width + (e ^ step) for e in range(width)]
-            high = [(e | step) if not e & step else width + e for e in range(width)]
-            pair = rows[r], rows[r | step]
-            for place, order in ((r, low), (r | step, high)):
-                listed = ", ".join(f"i32 {o}" for o in order)
-                lines.append(
-                    f" %s{count} = shufflevector {vector} {pair[0]}, {vector} {pair[1]}, <{width} x i32> <{listed}>"
-                )
-                rows[place] = f"%s{count}"
-                count += 1
-        step *= 2
-    for r in range(width):
-        lines += [
-            f" %b{r} = mul i64 %other, {r}",
-            f" %t{r} = getelementptr {real}, ptr %to, i64 %b{r}",
-            f" store {vector} {rows[r]}, ptr %t{r}, align {size}",
-        ]
-    return "\n".join([*lines, " ret void", "}"])
-
-
-def _turn(way: str, real: str, width: int) -> str:
-    """Functions between frames as rows and a buffer with columns as rows.
-
-    In squares, the last of which overlaps the one before it; number by number where there are too few columns.
-    """
-    square = (
-        f"call void @turn_square(ptr %f, i64 %columns, ptr %b, i64 {width})"
-        if way == "in"
-        else f"call void @turn_square(ptr %b, i64 {width}, ptr %f, i64 %columns)"
-    )
-    source, target = ("%g", "%h") if way == "in" else ("%h", "%g")
-    return f"""
-define internal void @turn_{way}(ptr noalias %frames, i64 %columns, ptr noalias %buffer) #0 {{
-start:
- %narrow = icmp slt i64 %columns, {width}
- %last = sub i64 %columns, {width}
- br i1 %narrow, label %single, label %squares
-squares:
- %k = phi i64 [0, %start], [%next, %squares]
- %past = icmp sgt i64 %k, %last
- %c = select i1 %past, i64 %last, i64 %k
- %f = getelementptr {real}, ptr %frames, i64 %c
- %offset = mul i64 %c, {width}
- %b = getelementptr {real}, ptr %buffer, i64 %offset
- {square}
- %next = add i64 %k, {width}
- %more = icmp slt i64 %next, %columns
- br i1 %more, label %squares, label %end
-single:
- %any = icmp sgt i64 %columns, 0
- br i1 %any, label %column, label %end
-column:
- %i = phi i64 [0, %single], [%i1, %column_end]
- %ib = mul i64 %i, {width}
- br label %row
-row:
- %j = phi i64 [0, %column], [%j1, %row]
- %jf = mul i64 %j, %columns
- %gf = add i64 %jf, %i
- %hb = add i64 %ib, %j
- %g = getelementptr {real}, ptr %frames, i64 %gf
- %h = getelementptr {real}, ptr %buffer, i64 %hb
- %x = load {real}, ptr {source}
- store {real} %x, ptr {target}
- %j1 = add i64 %j, 1
- %rows = icmp slt i64 %j1, {width}
- br i1 %rows, label %row, label %column_end
-column_end:
- %i1 = add i64 %i, 1
- %columns_left = icmp slt i64 %i1, %columns
- br i1 %columns_left, label %column, label %end
-end:
- ret void
-}}"""
-
-
-def _loop(name: str, program: Program, real: str, width: int) -> str:
+def _loop(name: str, layout: _Layout, real: str, width: int) -> str:
     """The kernel itself: blocks of frames, one after the other."""
-    arrays = [("in", i, count) for i, count in enumerate(program.inputs)]
-    arrays += [("out", i, len(array)) for i, array in enumerate(program.outputs)]
-    buffers = np.cumsum([0] + [count for _, _, count in arrays]).tolist()
+    arrays = [("in", i, count) for i, count in enumerate(layout.inputs)]
+    arrays += [("out", i, len(rows)) for i, rows in enumerate(layout.rows)]
+    buffers = np.cumsum([0, *layout.heights]).tolist()
     head, body = [], {"in": [], "out": []}  # type: ignore[var-annotated]
     for (way, i, count), offset in zip(arrays, buffers, strict=False):
         label = f"{way}{i}"
+        rows = f", ptr @rows{i}" if way == "out" else ""
         head += [
             f" %{label}.place = getelementptr ptr, ptr %{way}puts, i64 {i}",
             f" %{label} = load ptr, ptr %{label}.place",
@@ -274,7 +215,7 @@ def _loop(name: str, program: Program, real: str, width: int) -> str:
         body[way] += [
             f" %{label}.row = mul i64 %frame, {count}",
             f" %{label}.frames = getelementptr {real}, ptr %{label}, i64 %{label}.row",
-            f" call void @turn_{way}(ptr %{label}.frames, i64 {count}, ptr %{label}.buffer)",
+            f" call void @turn_{way}(ptr %{label}.frames, i64 {count}, ptr %{label}.buffer{rows})",
         ]
     signature = "ptr %inputs, ptr %parameters, ptr %outputs, ptr %totals, ptr %scratch, i64 %first, i64 %end"
     lines = [
