@@ -28,7 +28,7 @@ def use_compiled(backend: str, like: Tensor, plan: Plan | None, task: Task | Non
     Args:
         backend: What was asked for.
         like: One of the tensors of the call.
-        plan: The skeleton's plan; None if there can be none.
+        plan: The skeleton's plan; None if kernels can't do what is asked for, and torch answers.
         task: The kernel that would run; None without a plan.
         frames: How many frames there are.
 
@@ -53,8 +53,10 @@ def use_compiled(backend: str, like: Tensor, plan: Plan | None, task: Task | Non
             _TOLD.add(reason)
             warnings.warn(f"{reason}; mechanics run on torch, more slowly", stacklevel=4)
         return False
-    if backend == "compiled" or plan is None or task is None:
-        return backend == "compiled"
+    if plan is None or task is None:
+        return False
+    if backend == "compiled":
+        return True
     key = plan.key(task, like.dtype)
     if plan.is_ready(task, like.dtype):
         return True

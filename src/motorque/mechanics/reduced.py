@@ -19,12 +19,15 @@ def is_reduced(skeleton: Skeleton, q: Tensor) -> bool:
 
 def fill_positions(skeleton: Skeleton, q: Tensor) -> Tensor:
     """Positions [..., nq] that obey the couplers, from such with or without columns for coupled coordinates."""
-    if not skeleton.couplers:
+    return skeleton.couple(widen_positions(skeleton, q)) if skeleton.couplers else q
+
+
+def widen_positions(skeleton: Skeleton, q: Tensor) -> Tensor:
+    """Positions [..., nq]; zero for coupled coordinates where these have no columns."""
+    if not is_reduced(skeleton, q):
         return q
-    if is_reduced(skeleton, q):
-        dropped = {skeleton.coordinate_columns[c] for c in _dependent(skeleton)}
-        q = _widen(q, [c for c in range(skeleton.nq) if c not in dropped], skeleton.nq)
-    return skeleton.couple(q)
+    dropped = {skeleton.coordinate_columns[c] for c in _dependent(skeleton)}
+    return _widen(q, [c for c in range(skeleton.nq) if c not in dropped], skeleton.nq)
 
 
 def fill(skeleton: Skeleton, q: Tensor, v: Tensor, a: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -317,10 +317,12 @@ class Skeleton:
 
         Free coordinates are those that no coupler drives (:attr:`free_coordinates`).
         """
-        jacobian = torch.eye(self.nv, dtype=q.dtype, device=q.device).expand(*q.shape[:-1], self.nv, self.nv).clone()
+        jacobian = torch.eye(self.nv, dtype=q.dtype, device=q.device).expand(*q.shape[:-1], -1, -1)
         for coupler in self.couplers_in_order:
             _, f1, _ = self._follow(coupler, q)
-            jacobian[..., coupler.dependent, :] = f1 * jacobian[..., coupler.independent, :]
+            row = f1 * jacobian[..., coupler.independent, :]
+            index = torch.tensor([coupler.dependent], device=q.device)
+            jacobian = jacobian.index_copy(-2, index, row[..., None, :])
         return jacobian[..., list(self.free_coordinates)]
 
     def fold_couplers(self, q: Tensor, gradient: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:

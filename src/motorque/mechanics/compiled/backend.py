@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from motorque.errors import DataError
-from motorque.mechanics.compiled.kernel import Kernel, Signature
+from motorque.mechanics.compiled.kernel import Signature
 from motorque.mechanics.compiled.plan import Plan, open_fields, plan_of
 from motorque.mechanics.compiled.programs import Task
 from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch
+from motorque.mechanics.reduced import widen_positions
+from motorque.skeleton.rotations import check_rotations
 from motorque.skeleton.skeleton import Skeleton
-from motorque.spatial import ROTATION_TOLERANCE, rotation_error
+from motorque.spatial import ROTATION_TOLERANCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +65,7 @@ class InverseDynamics:
 
     def forces(self, arrays: list[Tensor]) -> Tensor:
         """Generalized forces, without gradients."""
-        arrays = [x.detach().contiguous() for x in arrays]
-        structure = self.plan.structure
-        watched = structure.rotations in ("quaternion", "matrix") and bool(structure.balls)
-        width = arrays[1].shape[1]
-        signature = Signature(tuple(x.shape[1] for x in arrays), (width,), watched=watched)
-        kernel = self.plan.kernel(self.task, arrays[0].dtype, signature)
-        (tau,), _, largest = kernel.run(arrays, self.plan.values.pack(self.skeleton))
-        if largest > ROTATION_TOLERANCE[tau.dtype]:
-            raise no_rotation(self.skeleton, arrays[0])
-        return tau
+        return run(self.skeleton, self.plan, self.task, arrays, arrays[1].shape[1])
 
     def gradient(self, arrays: list[Tensor], weights: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Derivatives of ``(weights * forces).sum()`` by the arrays and by the skeleton's open tensors."""
@@ -81,7 +74,7 @@ class InverseDynamics:
         columns = tuple(x.shape[1] for x in arrays)
         totals = sum(x.numel() for x in opened)
         task = dataclasses.replace(self.task, kind="inverse_dynamics_gradient")
-        kernel: Kernel = self.plan.kernel(task, weights.dtype, Signature((*columns, weights.shape[1]), columns, totals))
+        kernel = self.plan.kernel(task, weights.dtype, Signature((*columns, weights.shape[1]), columns, totals))
         inputs = [*(x.detach().contiguous() for x in arrays), weights.detach().contiguous()]
         by_arrays, sums, _ = kernel.run(inputs, self.plan.values.pack(self.skeleton))
         by_tensors = torch.as_tensor(sums, dtype=weights.dtype).split([x.numel() for x in opened]) if opened else ()
@@ -97,6 +90,26 @@ class InverseDynamics:
         kernel = self.plan.kernel(task, weights.dtype, signature)
         found, _, _ = kernel.run([*(x.contiguous() for x in arrays), weights], self.plan.values.pack(self.skeleton))
         return found[:3]
+
+
+def run(
+    skeleton: Skeleton, plan: Plan, task: Task, arrays: list[Tensor], columns: int, parameters: Tensor | None = None
+) -> Tensor:
+    """Carry a kernel out whose first array is positions and whose only result has some columns; no gradients.
+
+    ``parameters`` are the skeleton's own unless others are given.
+
+    Raises:
+        DataError: A rotation is none.
+    """
+    arrays = [x.detach().contiguous() for x in arrays]
+    watched = plan.structure.rotations in ("quaternion", "matrix") and bool(plan.structure.balls)
+    signature = Signature(tuple(x.shape[1] for x in arrays), (columns,), watched=watched)
+    kernel = plan.kernel(task, arrays[0].dtype, signature)
+    (result,), _, largest = kernel.run(arrays, plan.values.pack(skeleton) if parameters is None else parameters)
+    if largest > ROTATION_TOLERANCE[result.dtype]:
+        check_rotations(skeleton, widen_positions(skeleton, arrays[0]))  # says which one
+    return result
 
 
 class _Differentiable(torch.autograd.Function):
@@ -119,41 +132,27 @@ class _Differentiable(torch.autograd.Function):
 
 
 def _by_torch(dynamics: InverseDynamics, count: int, tensors: tuple[Tensor, ...], weights: Tensor) -> list[Any]:
-    fields = dict(zip(dynamics.plan.structure.open, tensors[count:], strict=True))
-    skeleton = dataclasses.replace(dynamics.skeleton, **fields)  # type: ignore[arg-type]
-    loads = {}
-    if count > 3:
-        wrenches = tensors[3].unflatten(-1, (-1, 2, 3))
-        loads = {
-            skeleton.body_names[i]: (wrenches[..., n, 0, :], wrenches[..., n, 1, :])
-            for n, i in enumerate(dynamics.task.loaded)
-        }
+    skeleton = with_tensors(dynamics.skeleton, dynamics.plan, tensors[count:])
+    loads = as_loads(skeleton, dynamics.task, tensors[3] if count > 3 else None)
     tau = inverse_dynamics_torch(skeleton, *tensors[:3], loads=loads, as_simbody=dynamics.as_simbody)
+    return derived(tau, tensors, weights)
+
+
+def with_tensors(skeleton: Skeleton, plan: Plan, tensors: Sequence[Tensor]) -> Skeleton:
+    """The skeleton with others in place of its open tensors."""
+    return dataclasses.replace(skeleton, **dict(zip(plan.structure.open, tensors, strict=True)))  # type: ignore[arg-type]
+
+
+def as_loads(skeleton: Skeleton, task: Task, rows: Tensor | None) -> dict[str, tuple[Tensor, Tensor]]:
+    """Loads by name from an array of them."""
+    if rows is None:
+        return {}
+    wrenches = rows.unflatten(-1, (-1, 2, 3))
+    return {skeleton.body_names[i]: (wrenches[..., n, 0, :], wrenches[..., n, 1, :]) for n, i in enumerate(task.loaded)}
+
+
+def derived(result: Tensor, tensors: Sequence[Tensor], weights: Tensor) -> list[Any]:
+    """Derivatives of ``(weights * result).sum()`` that can be derived again, None where none is asked for."""
     wanted = [x for x in tensors if x.requires_grad]
-    found = iter(torch.autograd.grad(tau, wanted, weights, create_graph=True, allow_unused=True))
+    found = iter(torch.autograd.grad(result, wanted, weights, create_graph=True, allow_unused=True))
     return [next(found) if x.requires_grad else None for x in tensors]
-
-
-def no_rotation(skeleton: Skeleton, q: Tensor) -> DataError:
-    """The error that names the first frame and joint whose rotation is none.
-
-    Args:
-        skeleton: The skeleton.
-        q: Positions, shape [frames, nq] or reduced.
-    """
-    dropped = skeleton.nv - len(skeleton.free_coordinates) if q.shape[-1] != skeleton.nq else 0
-    _, balls = skeleton.position_columns
-    for body, columns in zip(skeleton.balls, balls, strict=True):
-        before = 0
-        if dropped:
-            first = (skeleton.joints[body].ball or (0,))[0]
-            before = sum(c.dependent < first for c in skeleton.couplers)
-        error = rotation_error(q[:, [c - before for c in columns]], skeleton.rotations)
-        bad = error > ROTATION_TOLERANCE[q.dtype]
-        if bad.any():
-            frame = int(bad.int().argmax())
-            return DataError(
-                f"{skeleton.name}: the {skeleton.rotations} of joint {skeleton.joints[body].name!r} in frame {frame} "
-                f"is no rotation (it is off by {float(error[frame]):.2g}); normalize it, or look at where it comes from"
-            )
-    return DataError(f"{skeleton.name}: a {skeleton.rotations} in the positions is no rotation; normalize it")

@@ -65,9 +65,7 @@ def inverse_dynamics(
     return forces
 
 
-def motion_wrenches(
-    body: SymbolicSkeleton, joints: Sequence[JointMotion], loads: Mapping[int, Wrench]
-) -> list[Wrench]:
+def motion_wrenches(body: SymbolicSkeleton, joints: Sequence[JointMotion], loads: Mapping[int, Wrench]) -> list[Wrench]:
     """What each body needs from its neighbours to move as its joints do: force, and moment about its origin."""
     ground = BodyState(body.zero(), body.zero(), -body.vector("gravity", 0))
     states: list[BodyState] = []

@@ -11,6 +11,7 @@ import torch
 from motorque.mechanics.compiled.kernel import Kernel, Signature, is_ready, kernel, kernel_key
 from motorque.mechanics.compiled.programs import Task
 from motorque.mechanics.compiled.structure import FIELDS, Structure, Values, structure_of
+from motorque.mechanics.speed_twists import follows_own_angles
 from motorque.skeleton.skeleton import Skeleton
 
 
@@ -50,6 +51,11 @@ def open_fields(skeleton: Skeleton) -> tuple[str, ...]:
     if not torch.is_grad_enabled():
         return ()
     return tuple(name for name in FIELDS if getattr(skeleton, name).requires_grad)
+
+
+def can_be_compiled(skeleton: Skeleton) -> bool:
+    """Whether the compiled back end knows all of a skeleton's joints: not those that slide as their ball turns."""
+    return not any(follows_own_angles(joint) for joint in skeleton.joints)
 
 
 def plan_of(skeleton: Skeleton, opened: Sequence[str], *, as_simbody: bool) -> Plan:

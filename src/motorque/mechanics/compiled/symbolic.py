@@ -209,14 +209,16 @@ def _apart(x: Symbol) -> Symbol:
 
 def _quaternion(numbers: Sequence[Symbol]) -> Matrix:
     x, y, z, w = numbers
+    # Products of the numbers alone, without a 1: off the unit sphere the matrix is then the one that roma gives.
     x2, y2, z2 = 2.0 * x, 2.0 * y, 2.0 * z
-    xx, yy, zz = x * x2, y * y2, z * z2
+    xx, yy, zz, ww = x * x, y * y, z * z, w * w
     xy, xz, yz, wx, wy, wz = x * y2, x * z2, y * z2, w * x2, w * y2, w * z2
+    less, more, apart = ww - zz, ww + zz, xx - yy
     return Matrix(
         (
-            Vector((1.0 - (yy + zz), xy - wz, xz + wy)),
-            Vector((xy + wz, 1.0 - (xx + zz), yz - wx)),
-            Vector((xz - wy, yz + wx, 1.0 - (xx + yy))),
+            Vector((less + apart, xy - wz, xz + wy)),
+            Vector((xy + wz, less - apart, yz - wx)),
+            Vector((xz - wy, yz + wx, more - (xx + yy))),
         )
     )
 
