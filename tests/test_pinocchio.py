@@ -12,53 +12,17 @@ from motorque.mechanics.derivatives import inverse_dynamics_derivatives
 from motorque.mechanics.dynamics import inverse_dynamics
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.mechanics.position_rates import position_rates
-from motorque.skeleton import Skeleton, fullbody, smpl
-from motorque.skeleton.rotations import convert_positions
-from motorque.spatial import ROTATION_FORMATS
+from motorque.skeleton import Skeleton
+from oracle_cases import CASES, DOUBLE, SINGLE, error, motion, rounded, tree
 from oracle_models import PinocchioModel
-from random_trees import random_motion, random_tree
 
-FRAMES = 24
-DOUBLE, SINGLE = 1e-9, 1e-5
-"""The largest error over the sample's largest component."""
-TREES = {
-    "ball": lambda: random_tree(0, "ball"),
-    "revolute": lambda: random_tree(2, "revolute"),
-    "custom": lambda: random_tree(3, "custom"),
-    "mixed": lambda: random_tree(18, "mixed"),  # two ball joints run from child to parent
-    "smpl": smpl,
-    "fullbody": lambda: fullbody(sex="f").with_free_root(),  # splines, polynomials and couplers
-}
-BALLS = ("ball", "mixed", "smpl", "fullbody")
-CASES = [(name, f) for name in TREES for f in (ROTATION_FORMATS if name in BALLS else ("angles",))]
-cases = pytest.mark.parametrize(("tree", "rotations"), CASES, ids=["-".join(c) for c in CASES])
-
-
-def case(tree: str, rotations: str) -> tuple[Skeleton, Tensor, Tensor, Tensor]:
-    """A tree and a motion, the same in every format."""
-    plain = TREES[tree]().with_rotations("angles")
-    body = plain.with_rotations(rotations)  # type: ignore[arg-type]
-    q, v, a = random_motion(plain, FRAMES)
-    return body, convert_positions(q, plain, body), v, a
-
-
-def error(found: Tensor, wanted: Tensor, *, dims: int = 1) -> float:
-    """The largest error over each sample's largest component; a sample is the last dimensions."""
-    assert found.shape == wanted.shape and wanted.dtype == torch.float64
-    difference = (found.detach().double() - wanted.detach()).abs().flatten(-dims).amax(-1)
-    return float((difference / wanted.detach().abs().flatten(-dims).amax(-1)).max())
-
-
-def rounded(body: Skeleton, *tensors: Tensor) -> tuple[Skeleton, Skeleton, list[Tensor], list[Tensor]]:
-    """A skeleton and tensors in single precision, and what they then are in double."""
-    single = body.to(dtype=torch.float32)
-    low = [x.float() for x in tensors]
-    return single, single.to(dtype=torch.float64), low, [x.double() for x in low]
+cases = pytest.mark.parametrize(("name", "rotations"), CASES, ids=["-".join(c) for c in CASES])
 
 
 @cases
-def test_bodies_are_where_pinocchio_has_them(tree: str, rotations: str) -> None:
-    body, q, v, a = case(tree, rotations)
+def test_bodies_are_where_pinocchio_has_them(name: str, rotations: str) -> None:
+    body = tree(name, rotations)
+    q, v, a = motion(body)
     wanted = PinocchioModel(body).body_motions(q, v, a)
     found = forward_kinematics(body, q)
     assert torch.allclose(found.rotation, wanted[..., :3, :], atol=1e-13)
@@ -66,8 +30,9 @@ def test_bodies_are_where_pinocchio_has_them(tree: str, rotations: str) -> None:
 
 
 @cases
-def test_inverse_dynamics(tree: str, rotations: str, backend: str) -> None:
-    body, q, v, a = case(tree, rotations)
+def test_inverse_dynamics(name: str, rotations: str, backend: str) -> None:
+    body = tree(name, rotations)
+    q, v, a = motion(body)
     assert (
         error(inverse_dynamics(body, q, v, a, backend=backend), PinocchioModel(body).inverse_dynamics(q, v, a)) < DOUBLE
     )
@@ -77,14 +42,15 @@ def test_inverse_dynamics(tree: str, rotations: str, backend: str) -> None:
     assert error(found, PinocchioModel(exact).inverse_dynamics(*high)) < SINGLE
 
 
-@pytest.mark.parametrize("tree", ["custom", "mixed", "smpl"])
-def test_inverse_dynamics_under_loads(tree: str, backend: str) -> None:
-    body, q, v, a = case(tree, "quaternion")
+@pytest.mark.parametrize("name", ["custom", "mixed", "smpl"])
+def test_inverse_dynamics_under_loads(name: str, backend: str) -> None:
+    body = tree(name, "quaternion")
+    q, v, a = motion(body)
     source = torch.Generator().manual_seed(3)
-    heavy = [name for name, mass in zip(body.body_names, body.mass.tolist(), strict=True) if mass][1:4]
+    heavy = [label for label, mass in zip(body.body_names, body.mass.tolist(), strict=True) if mass][1:4]
     loads = {
-        name: tuple(torch.randn(FRAMES, 3, generator=source, dtype=torch.float64) * 100 for _ in range(2))
-        for name in heavy
+        label: tuple(torch.randn(len(q), 3, generator=source, dtype=torch.float64) * 100 for _ in range(2))
+        for label in heavy
     }
     found = inverse_dynamics(body, q, v, a, loads=loads, backend=backend)
     wanted = PinocchioModel(body).inverse_dynamics(q, v, a, loads)
@@ -100,10 +66,10 @@ def tangent(body: Skeleton, q: Tensor, gradient: Tensor) -> Tensor:
 
 
 @cases
-def test_gradients_equal_pinocchios_derivatives(tree: str, rotations: str, backend: str) -> None:
-    body, *motion = case(tree, rotations)
-    inputs = [x.requires_grad_() for x in motion]
-    weights = torch.randn(FRAMES, body.nv, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+def test_gradients_equal_pinocchios_derivatives(name: str, rotations: str, backend: str) -> None:
+    body = tree(name, rotations)
+    inputs = [x.requires_grad_() for x in motion(body)]
+    weights = torch.randn(len(inputs[0]), body.nv, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     answers = []
     for forces in (
         inverse_dynamics(body, *inputs, backend=backend),
@@ -115,11 +81,12 @@ def test_gradients_equal_pinocchios_derivatives(tree: str, rotations: str, backe
         assert error(found, wanted) < DOUBLE
 
 
-@pytest.mark.parametrize("tree", ["ball", "custom", "mixed"])
-def test_full_jacobians_equal_pinocchios_derivatives(tree: str, backend: str) -> None:
-    body, *motion = case(tree, "quaternion")
-    found = inverse_dynamics_derivatives(body, *motion, backend=backend)
-    inputs = [x.requires_grad_() for x in motion]
+@pytest.mark.parametrize("name", ["ball", "custom", "mixed"])
+def test_full_jacobians_equal_pinocchios_derivatives(name: str, backend: str) -> None:
+    body = tree(name, "quaternion")
+    inputs = motion(body)
+    found = inverse_dynamics_derivatives(body, *inputs, backend=backend)
+    inputs = [x.requires_grad_() for x in inputs]
     forces = PinocchioModel(body).inverse_dynamics(*inputs)
     rows = []
     for i in range(body.nv):
@@ -132,8 +99,8 @@ def test_full_jacobians_equal_pinocchios_derivatives(tree: str, backend: str) ->
 
 def test_the_oracle_differentiates_what_it_answers() -> None:
     """Pinocchio's derivatives brought to motorque's coordinates are those of the answers brought there."""
-    for tree in ("custom", "mixed"):
-        body, *motion = case(tree, "axis-angle")
+    for name in ("custom", "mixed"):
+        body = tree(name, "axis-angle")
         oracle = PinocchioModel(body)
-        inputs = [x[:2].requires_grad_() for x in motion]
+        inputs = [x.requires_grad_() for x in motion(body, 2)]
         assert torch.autograd.gradcheck(oracle.inverse_dynamics, inputs, eps=1e-6, atol=1e-5, rtol=1e-6)
