@@ -86,6 +86,8 @@ def links(skeleton: Skeleton, *, free_joints: bool = True) -> list[Link]:
         sign = -1.0 if joint.reversed else 1.0
         steps = [step(k, sign, value=float(constants[body, k])) for k in (3, 4, 5, 0, 1, 2)]
         if joint.ball:
+            if any(c in joint.ball for e in joint.elements[3:] for c in (e.coordinate, e.factor_coordinate)):
+                raise ValueError(f"{joint.name}: an ellipsoid joint is no chain of joints")
             # A sliding axis would not commute with the free joint's one position unless all three slide.
             sliding = [s for s in steps[:3] if isinstance(s, Move)]
             own = len({joint.elements[s.element].coordinate for s in sliding}) == 3

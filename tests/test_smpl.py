@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +42,11 @@ def smpl_kinematics(pose: np.ndarray, translation: np.ndarray, rest: np.ndarray)
         shift = rest[0] + translation if parent < 0 else rotation[parent] @ (rest[joint] - rest[parent])
         position.append(shift if parent < 0 else position[parent] + shift)
     return np.array(rotation), np.array(position)
+
+
+def test_built_in_skeletons_are_found_from_the_door() -> None:
+    code = "import motorque as mq; assert mq.skeleton.smpl().nv == 75 and mq.skeleton.fullbody().nv == 35"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
 def test_functions_are_not_hidden_by_their_modules() -> None:

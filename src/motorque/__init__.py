@@ -128,7 +128,9 @@ __all__ = sorted(_ROOM)
 
 
 def __getattr__(name: str) -> Any:
-    """Fetch a public name from its room (PEP 562)."""
+    """Fetch a public name from its room, or the room of the skeletons itself (PEP 562)."""
+    if name == "skeleton":
+        return import_module("motorque.skeleton")
     if name not in _ROOM:
         raise AttributeError(f"module 'motorque' has no attribute {name!r}; it offers {', '.join(__all__)}")
     room, _, there = _ROOM[name].partition(":")
