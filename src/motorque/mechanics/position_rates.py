@@ -32,7 +32,7 @@ def position_rates(skeleton: Skeleton, q: Tensor, v: Tensor) -> Tensor:
     Raises:
         DataError: The numbers of columns do not fit.
 
-    Source: Solà, Deray, Atchuthan, A micro Lie theory for state estimation in robotics (2018), equations 18 and 146.
+    Source: Solà, Deray, Atchuthan, A micro Lie theory for state estimation in robotics (2018), appendix B.
     """
     if q.shape[-1:] != (skeleton.nq,) or v.shape[-1:] != (skeleton.nv,):
         raise DataError(
