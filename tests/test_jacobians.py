@@ -17,7 +17,6 @@ from motorque.mechanics.jacobians import (
     point_jacobian,
     point_jacobian_rate,
 )
-from motorque.mechanics.reduced import free_columns
 from motorque.mechanics.velocities import (
     body_accelerations,
     body_velocities,
@@ -120,7 +119,7 @@ def test_coupled_coordinates_follow() -> None:
     skeleton = random_tree(2, "mixed", bodies=10, couplers=2)
     q, v, a = random_motion(skeleton, 5)
     columns = [skeleton.coordinate_columns[c] for c in skeleton.free_coordinates]
-    q, v, a = q[..., columns], free_columns(skeleton, v), free_columns(skeleton, a)
+    q, v, a = q[..., columns], v[..., list(skeleton.free_coordinates)], a[..., list(skeleton.free_coordinates)]
     acceleration = body_accelerations(skeleton, q, v, a)
     for index, body in enumerate(skeleton.body_names):
         jacobian, rate = body_jacobian(skeleton, q, body), body_jacobian_rate(skeleton, q, v, body)

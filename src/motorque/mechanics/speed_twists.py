@@ -19,8 +19,9 @@ from torch import Tensor
 from motorque.errors import ModelError
 from motorque.mechanics.simbody_rates import carrying_rotations
 from motorque.mechanics.speeds import moving_speed_matrix, speed_matrix
-from motorque.mechanics.twists import JointAxes, coordinate_bodies, descendant_matrix, driven_elements
-from motorque.skeleton.skeleton import GROUND, Joint, Skeleton
+from motorque.mechanics.tree import Layout
+from motorque.mechanics.twists import JointAxes, coordinate_bodies, driven_elements
+from motorque.skeleton.skeleton import Joint, Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,11 +142,11 @@ def sum_over_ancestors(skeleton: Skeleton, twists: Tensor) -> Tensor:
 
 def speed_moves_body(skeleton: Skeleton, like: Tensor) -> Tensor:
     """Entry [j, b] is 1 where speed j moves body b, else 0; shape [nv, B], of the type and place of ``like``."""
-    moved = torch.as_tensor(descendant_matrix(skeleton)[coordinate_bodies(skeleton)], device=like.device)
+    layout, owner = Layout.of(skeleton), coordinate_bodies(skeleton)
     # A speed that no joint uses (its bodies were taken away) moves nothing.
-    used = torch.zeros(skeleton.nv, dtype=torch.bool)
+    used = np.zeros((skeleton.nv, 1), dtype=bool)
     used[[c for joint in skeleton.joints for c in joint.coordinates]] = True
-    return (moved & used.to(like.device)[:, None]).to(like.dtype)
+    return layout.below.index_select(0, torch.as_tensor(owner, device=like.device)) * torch.as_tensor(used).to(like)
 
 
 def twist_cross(first: Tensor, second: Tensor) -> Tensor:
@@ -225,9 +226,8 @@ def _gathered(skeleton: Skeleton, lines: SpeedLines, twist: Tensor) -> Tensor:
 
 def _carrier_twists(skeleton: Skeleton, body: Tensor) -> Tensor:
     """Twist of the body that carries each joint's frame F, zero for ground; [..., B, 6]."""
-    carriers = [b if joint.reversed else skeleton.parents[b] for b, joint in enumerate(skeleton.joints)]
-    index = torch.tensor(carriers, device=body.device)
-    return body[..., index.clamp(min=0), :] * (index != GROUND).to(body.dtype)[:, None]
+    layout = Layout.of(skeleton)
+    return body.index_select(-2, layout.carriers[0]) * layout.carried[0]
 
 
 def _axis_carriers(skeleton: Skeleton, carrier: Tensor, motion: Tensor, *, as_simbody: bool) -> Tensor:
@@ -241,9 +241,8 @@ def _axis_carriers(skeleton: Skeleton, carrier: Tensor, motion: Tensor, *, as_si
     """
     second, third = carrying_rotations(skeleton, as_simbody=as_simbody)
     if skeleton.balls:  # their speeds' axes are fixed in F
-        fixed = torch.zeros(len(skeleton.joints), 1, 1, dtype=second.dtype, device=second.device)
-        free = 1 - fixed.index_fill(0, torch.tensor(skeleton.balls, device=second.device), 1.0)
-        second, third = second * free, third * free
+        balls = Layout.of(skeleton).balls
+        second, third = second.index_fill(0, balls, 0.0), third.index_fill(0, balls, 0.0)
     turning = motion[..., :3, :]
     origin = carrier + motion[..., 3:, :].sum(-2)
     rotations = [origin, origin + (turning * second).sum(-2), origin + (turning * third).sum(-2)]
