@@ -183,4 +183,15 @@ def test_wrong_inputs_are_named() -> None:
         point_velocity(skeleton, q, q, "pelvis", torch.zeros(3, 3, dtype=torch.float64))
     with pytest.raises(DataError, match="float32"):
         point_velocity(skeleton, q, q, "pelvis", torch.zeros(3))
+    turned = skeleton.with_free_root().with_rotations("quaternion")
+    with pytest.raises(DataError, match="is no rotation: the squared length"):
+        body_velocities(turned, torch.ones(2, turned.nq, dtype=torch.float64), q[:2])
     assert float(point_velocity(skeleton, q, q + 1, "ground", (1.0, 2.0, 3.0)).abs().max()) == 0.0
+
+
+def test_ellipsoid_joints_need_their_angles(data) -> None:
+    """Their translations follow the angles, which no other format has: forward kinematics could not tell where."""
+    skeleton = read_osim(data / "opensim_tests/IK/subject1_abdbonepin.osim").skeleton
+    assert [joint.kind for joint in skeleton.joints if joint.follows_own_angles] == ["EllipsoidJoint"]
+    with pytest.raises(ModelError, match="follows an angle of joint 'scapulothoracic_surface'"):
+        skeleton.with_rotations("quaternion")

@@ -20,7 +20,7 @@ from motorque.mechanics.arguments import Wrench
 from motorque.mechanics.kinematics import BodyPoses, joint_element_rates
 from motorque.mechanics.reduced import fill, fold, is_reduced
 from motorque.mechanics.simbody_rates import carrying_rotations
-from motorque.mechanics.speed_twists import SpeedLines, follows_own_angles, speed_lines
+from motorque.mechanics.speed_twists import SpeedLines, speed_lines
 from motorque.mechanics.speeds import rates_from_speeds, speed_matrix
 from motorque.mechanics.tree import Layout, TreePose, summed_inward, summed_outward, tree_pose, turn
 from motorque.mechanics.twists import JointAxes
@@ -77,7 +77,7 @@ def tree_motion(
         a: Their time derivatives, shape [..., nv].
         as_simbody: As for :func:`body_motion`.
     """
-    angular = any(follows_own_angles(joint) for joint in skeleton.joints)
+    angular = any(joint.follows_own_angles for joint in skeleton.joints)
     rate, acceleration = rates_from_speeds(skeleton, q, v, a) if angular else (v, a)
     lines = speed_lines(skeleton, q, rate)
     driving, pulling = v[..., lines.speed], a[..., lines.speed]

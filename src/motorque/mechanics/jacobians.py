@@ -20,7 +20,7 @@ from motorque.mechanics.kinematics import BodyPoses
 from motorque.mechanics.reduced import fill, fill_positions
 from motorque.mechanics.speed_twists import SpeedTwists, moving_speed_twists, speed_moves_body, speed_twists
 from motorque.mechanics.tree import tree_pose
-from motorque.mechanics.velocities import Point, check_point
+from motorque.mechanics.velocities import Point, check_point, check_pose
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 
@@ -36,7 +36,7 @@ def body_jacobian(skeleton: Skeleton, q: Tensor, body: str) -> Tensor:
         Angular, then linear, shape [..., 6, nv], or without columns of coupled coordinates.
 
     Raises:
-        DataError: The shape does not fit the skeleton.
+        DataError: The shape does not fit the skeleton, or a rotation is none.
         ModelError: There is no such body.
     """
     index = skeleton.body(body)
@@ -55,7 +55,7 @@ def body_jacobian_rate(skeleton: Skeleton, q: Tensor, v: Tensor, body: str, *, a
         as_simbody: Whether the axes of custom joints turn as in Simbody (see `simbody_rates`) instead of as they do.
 
     Raises:
-        DataError: Shapes do not fit the skeleton or each other.
+        DataError: Shapes do not fit the skeleton or each other, or a rotation is none.
         ModelError: There is no such body.
     """
     index = skeleton.body(body)
@@ -77,7 +77,7 @@ def point_jacobian(skeleton: Skeleton, q: Tensor, body: str, point: Point) -> Te
         Shape [..., 3, nv], or without columns of coupled coordinates.
 
     Raises:
-        DataError: Shapes do not fit the skeleton or each other.
+        DataError: Shapes do not fit the skeleton or each other, or a rotation is none.
         ModelError: There is no such body.
     """
     index = skeleton.body(body)
@@ -103,7 +103,7 @@ def center_of_mass_jacobian(skeleton: Skeleton, q: Tensor) -> Tensor:
         q: Positions, shape [..., nq], or without coupled coordinates.
 
     Raises:
-        DataError: The shape does not fit the skeleton.
+        DataError: The shape does not fit the skeleton, or a rotation is none.
     """
     moves = _moves(skeleton, q)
     return moves.folded(moves.of_mass())
@@ -217,6 +217,7 @@ def _moves(
     elif given.reduced and v is not None:
         q, v, _ = fill(skeleton, q, v)
         coupling, change = _moving_coupling(skeleton, q, v)
+    check_pose(skeleton, q)
     tree = tree_pose(skeleton, q)
     if v is None:
         twists = SpeedTwists(speed_twists(skeleton, q, tree.axes))

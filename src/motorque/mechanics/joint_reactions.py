@@ -23,6 +23,7 @@ from motorque.mechanics.arguments import Wrench, check
 from motorque.mechanics.inverse_dynamics import inertial_wrenches, loads_about, tree_motion
 from motorque.mechanics.reduced import fill, fill_positions
 from motorque.mechanics.tree import Layout, TreePose, summed_inward, tree_pose, turn
+from motorque.mechanics.velocities import check_pose
 from motorque.skeleton.skeleton import Skeleton
 
 Side = Literal["child", "parent"]
@@ -81,7 +82,7 @@ def joint_reactions(
             of as they do (see `simbody_rates`).
 
     Raises:
-        DataError: Shapes do not fit the skeleton, or there is no such side or frame.
+        DataError: Shapes do not fit the skeleton, a rotation is none, or there is no such side or frame.
         ModelError: There is no such joint, or a load acts on a body that is not there.
 
     Source: Featherstone, Rigid Body Dynamics Algorithms (2008), section 5.3; conventions checked against OpenSim 4.6.
@@ -95,6 +96,7 @@ def joint_reactions(
     q, v, a = (given.tensors[name] for name in ("q", "v", "a"))
     if given.reduced:
         q, v, a = fill(skeleton, q, v, a)
+    check_pose(skeleton, q)
     tree = tree_pose(skeleton, q)
     motion, _ = tree_motion(skeleton, tree, q, v, a, as_simbody=as_simbody)
     force, moment = inertial_wrenches(skeleton, tree.poses, motion)
@@ -134,7 +136,7 @@ def ball_torques(
         Moments [N·m] of the joints of ``skeleton.balls``, shape [..., number of balls, 3].
 
     Raises:
-        DataError: Shapes do not fit the skeleton, or there is no such frame.
+        DataError: Shapes do not fit the skeleton, a rotation is none, or there is no such frame.
     """
     if frame not in ("ground", "parent"):
         raise DataError(f"torques of ball joints are in 'ground' or 'parent', not in {frame!r}")
@@ -145,6 +147,7 @@ def ball_torques(
     if frame == "parent":
         return moment
     q = fill_positions(skeleton, given.tensors["q"]) if given.reduced else given.tensors["q"]
+    check_pose(skeleton, q)
     axes = tree_pose(skeleton, q).axes.frame.index_select(-3, Layout.of(skeleton).balls)
     return turn(axes, moment)
 

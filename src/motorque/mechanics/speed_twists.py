@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from motorque.errors import ModelError
 from motorque.mechanics.simbody_rates import carrying_rotations
 from motorque.mechanics.speeds import moving_speed_matrix, speed_matrix
 from motorque.mechanics.tree import Layout
 from motorque.mechanics.twists import JointAxes, coordinate_bodies, driven_elements
-from motorque.skeleton.skeleton import Joint, Skeleton
+from motorque.skeleton.skeleton import Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +56,6 @@ class SpeedLines:
     rate: Tensor
     change: Tensor | None
     own: np.ndarray
-
-
-def follows_own_angles(joint: Joint) -> bool:
-    """Whether a joint is a ball joint whose translations depend on its rotation, as an ellipsoid joint's do."""
-    return joint.ball is not None and any(
-        coordinate in joint.ball for e in joint.elements[3:] for coordinate in (e.coordinate, e.factor_coordinate)
-    )
 
 
 def speed_twists(skeleton: Skeleton, q: Tensor, axes: JointAxes) -> Tensor:
@@ -174,18 +166,12 @@ def speed_lines(skeleton: Skeleton, q: Tensor, v: Tensor | None) -> SpeedLines:
     own = np.array(
         [e % 6 >= 3 and c in (skeleton.joints[e // 6].ball or ()) for e, c in zip(elements, speeds, strict=True)]
     )
-    if own.any() and skeleton.rotations != "angles":
-        joint = skeleton.joints[elements[own][0] // 6]
-        raise ModelError(
-            f"{skeleton.name}: the translations of joint {joint.name!r} follow its own angles, which positions with "
-            f"rotations={skeleton.rotations!r} do not have; use 'angles'"
-        )
     return SpeedLines(elements, speeds, rate, change, own)
 
 
 def coordinate_rates(skeleton: Skeleton, q: Tensor, v: Tensor) -> Tensor:
     """Speeds with those of ball joints replaced by their angles' rates, where anything follows these; [..., nv]."""
-    if not any(follows_own_angles(joint) for joint in skeleton.joints) or skeleton.rotations != "angles":
+    if not any(joint.follows_own_angles for joint in skeleton.joints):
         return v
     return torch.linalg.solve(speed_matrix(skeleton, q), v[..., None])[..., 0]
 

@@ -19,6 +19,7 @@ from motorque.mechanics.inverse_dynamics import BodyMotion, tree_motion
 from motorque.mechanics.kinematics import BodyPoses
 from motorque.mechanics.reduced import fill
 from motorque.mechanics.tree import tree_pose
+from motorque.skeleton.rotations import check_rotations
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 Point = Tensor | Sequence[float]
@@ -46,7 +47,7 @@ def body_velocities(skeleton: Skeleton, q: Tensor, v: Tensor) -> Rates:
         v: Speeds, shape [..., nv], or without coupled ones.
 
     Raises:
-        DataError: Shapes do not fit the skeleton or each other.
+        DataError: Shapes do not fit the skeleton or each other, or a rotation is none.
     """
     motion = _motion(skeleton, q, v, None)[1]
     return Rates(motion.angular_velocity, motion.velocity)
@@ -63,7 +64,7 @@ def body_accelerations(skeleton: Skeleton, q: Tensor, v: Tensor, a: Tensor, *, a
         as_simbody: Whether the axes of custom joints turn as in Simbody (see `simbody_rates`) instead of as they do.
 
     Raises:
-        DataError: Shapes do not fit the skeleton or each other.
+        DataError: Shapes do not fit the skeleton or each other, or a rotation is none.
     """
     motion = _motion(skeleton, q, v, a, as_simbody=as_simbody)[1]
     return Rates(motion.angular_acceleration, motion.acceleration)
@@ -80,7 +81,7 @@ def point_velocity(skeleton: Skeleton, q: Tensor, v: Tensor, body: str, point: P
         point: The point in the body [m], shape [3] or [..., 3].
 
     Raises:
-        DataError: Shapes do not fit the skeleton or each other.
+        DataError: Shapes do not fit the skeleton or each other, or a rotation is none.
         ModelError: There is no such body.
     """
     index, place = skeleton.body(body), check_point(skeleton, point, q)
@@ -103,7 +104,7 @@ def point_acceleration(
         as_simbody: Whether the axes of custom joints turn as in Simbody (see `simbody_rates`) instead of as they do.
 
     Raises:
-        DataError: Shapes do not fit the skeleton or each other.
+        DataError: Shapes do not fit the skeleton or each other, or a rotation is none.
         ModelError: There is no such body.
     """
     index, place = skeleton.body(body), check_point(skeleton, point, q)
@@ -120,7 +121,7 @@ def center_of_mass_velocity(skeleton: Skeleton, q: Tensor, v: Tensor) -> Tensor:
         v: Speeds, shape [..., nv], or without coupled ones.
 
     Raises:
-        DataError: Shapes do not fit the skeleton or each other.
+        DataError: Shapes do not fit the skeleton or each other, or a rotation is none.
     """
     poses, motion = _motion(skeleton, q, v, None)
     return _mean(skeleton, _centers(skeleton, poses, motion)[0])
@@ -135,6 +136,16 @@ def center_of_mass_acceleration(
     """
     poses, motion = _motion(skeleton, q, v, a, as_simbody=as_simbody)
     return _mean(skeleton, _centers(skeleton, poses, motion)[1])
+
+
+def check_pose(skeleton: Skeleton, q: Tensor) -> None:
+    """Hold positions' rotations to being some; on a GPU that would wait for the device, and is left out.
+
+    Raises:
+        DataError: A quaternion or matrix is no rotation.
+    """
+    if q.device.type == "cpu":
+        check_rotations(skeleton, q)
 
 
 def check_point(skeleton: Skeleton, point: Point, like: Tensor) -> Tensor:
@@ -174,6 +185,7 @@ def _motion(
     a = given.tensors.get("a")
     if given.reduced:
         q, v, a = fill(skeleton, q, v, a)
+    check_pose(skeleton, q)
     tree = tree_pose(skeleton, q)
     motion, _ = tree_motion(skeleton, tree, q, v, torch.zeros_like(v) if a is None else a, as_simbody=as_simbody)
     return tree.poses, motion

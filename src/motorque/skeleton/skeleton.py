@@ -91,6 +91,12 @@ class Joint:
     reversed: bool = False
     ball: tuple[int, int, int] | None = None
 
+    @property
+    def follows_own_angles(self) -> bool:
+        """Whether it is a ball joint whose translations depend on its angles, as an ellipsoid joint's do."""
+        driving = {c for e in self.elements[3:] for c in (e.coordinate, e.factor_coordinate)}
+        return not driving.isdisjoint(self.ball or ())
+
 
 @dataclass(frozen=True)
 class Marker:

@@ -11,7 +11,6 @@ import torch
 from motorque.mechanics.compiled.kernel import Kernel, Signature, is_ready, kernel, kernel_key
 from motorque.mechanics.compiled.programs import Task
 from motorque.mechanics.compiled.structure import FIELDS, Structure, Values, structure_of
-from motorque.mechanics.speed_twists import follows_own_angles
 from motorque.skeleton.skeleton import Skeleton
 
 
@@ -55,7 +54,7 @@ def open_fields(skeleton: Skeleton) -> tuple[str, ...]:
 
 def can_be_compiled(skeleton: Skeleton) -> bool:
     """Whether the compiled back end knows all of a skeleton's joints: not those that slide as their ball turns."""
-    return not any(follows_own_angles(joint) for joint in skeleton.joints)
+    return not any(joint.follows_own_angles for joint in skeleton.joints)
 
 
 def plan_of(skeleton: Skeleton, opened: Sequence[str], *, as_simbody: bool) -> Plan:
