@@ -176,7 +176,7 @@ def test_agrees_with_the_wheel(name: str, data, opensim) -> None:
 
 
 def test_gradients_of_any_order() -> None:
-    skeleton = random_tree(7, "mixed", bodies=4).with_rotations("quaternion")
+    skeleton = random_tree(7, "mixed", bodies=4).with_rotations("6d")
     q, v, _ = (x.requires_grad_() for x in random_motion(skeleton, 2))
     body, weights = skeleton.body_names[-1], torch.randn(6, skeleton.nv, dtype=torch.float64)
 
