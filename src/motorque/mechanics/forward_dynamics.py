@@ -210,6 +210,8 @@ def _watch_pivots(skeleton: Skeleton, total: Tensor, left: Tensor, coordinates: 
     Raises:
         ModelError: It is nothing, or made of rounding errors.
     """
+    if total.numel() == 0:
+        return
     total, left = (x.detach().reshape(-1, x.shape[-1]) for x in torch.broadcast_tensors(total, left))
     least = SMALLEST_SHARE * torch.finfo(total.dtype).eps * total
     bad = ~(left > least) & left.isfinite() & total.isfinite()
