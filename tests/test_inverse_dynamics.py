@@ -3,6 +3,7 @@ differentiation, and OpenSim's solver on models of every joint kind."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ import torch
 from conftest import data_folder
 from motorque.errors import DataError, ModelError
 from motorque.files.osim import read_osim
+from motorque.journal import Journal
 from motorque.mechanics.dynamics import inverse_dynamics
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.mechanics.speeds import has_balls, rates_from_speeds, speeds_from_rates
 from motorque.skeleton.fullbody import fullbody
-from motorque.skeleton.skeleton import Skeleton
+from motorque.skeleton.skeleton import PointConstraint, Skeleton
+from motorque.workflows.inverse_dynamics import say_loops
 
 
 def _lagrange(skeleton: Skeleton, q: torch.Tensor, v: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
@@ -89,7 +92,7 @@ def test_agrees_with_opensims_solver(name: str, data: Path, opensim) -> None:
             acceleration.set(slots[c.name], float(z))
         q = np.array([coordinates.get(c.name).getValue(state) for c in skeleton.coordinates])
         expected = solver.solve(state, acceleration).to_numpy()[[slots[c.name] for c in skeleton.coordinates]]
-        tau = inverse_dynamics(skeleton, *(torch.as_tensor(x) for x in (q, v, a))).numpy()
+        tau = inverse_dynamics(skeleton, *(torch.as_tensor(x) for x in (q, v, a)), ignore_constraints=True).numpy()
         assert np.abs(tau - expected).max() <= tolerance * np.abs(expected).max()
 
 
@@ -125,8 +128,6 @@ def test_an_external_wrench_does_the_work_that_it_does() -> None:
 
 
 def test_gradients_reach_poses_masses_and_lengths() -> None:
-    import dataclasses
-
     skeleton = fullbody()
     q = 0.1 * torch.ones(skeleton.nq, dtype=torch.float64)
     mass = skeleton.mass.clone().requires_grad_()
@@ -146,3 +147,20 @@ def test_wrong_shapes_and_bodies_are_named() -> None:
         inverse_dynamics(skeleton, q, q[:3], q)
     with pytest.raises(ModelError, match="'tail'"):
         inverse_dynamics(skeleton, q, q, q, loads={"tail": (torch.zeros(3), torch.zeros(3))})
+
+
+def test_a_loop_is_refused_unless_ignored() -> None:
+    skeleton = fullbody()
+    zero = (0.0, 0.0, 0.0)
+    held = PointConstraint("grip", skeleton.body("hand_r"), zero, skeleton.body("hand_l"), zero)
+    looped = dataclasses.replace(skeleton, point_constraints=(held,))
+    q = torch.zeros(skeleton.nq, dtype=torch.float64)
+    with pytest.raises(ModelError, match="indeterminate, since the point constraints 'grip' close loops"):
+        inverse_dynamics(looped, q, q, q)
+    ignored = inverse_dynamics(looped, q, q, q, ignore_constraints=True)
+    torch.testing.assert_close(ignored, inverse_dynamics(skeleton, q, q, q), rtol=0, atol=0)
+    journal = Journal()
+    say_loops(skeleton, journal)
+    assert not journal.notices
+    say_loops(looped, journal)
+    assert "no force is taken to pass through the point constraints grip" in journal.notices[0].text

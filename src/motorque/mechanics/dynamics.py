@@ -15,6 +15,7 @@ from motorque.mechanics.compiled.plan import can_be_compiled, open_fields, plan_
 from motorque.mechanics.compiled.programs import Task
 from motorque.mechanics.forward_dynamics import forward_dynamics_torch
 from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch
+from motorque.mechanics.loops import refuse_loops
 from motorque.mechanics.mass_matrix import bias_forces_torch, gravity_forces_torch, mass_matrix_torch
 from motorque.mechanics.reduced import widen_positions
 from motorque.skeleton.rotations import check_rotations
@@ -30,11 +31,11 @@ def inverse_dynamics(
     loads: Mapping[str, Wrench] | None = None,
     backend: Backend = "auto",
     as_simbody: bool = False,
+    ignore_constraints: bool = False,
 ) -> Tensor:
     """Generalized forces that produce a motion under gravity and external loads.
 
-    Differentiable in positions, speeds, accelerations, loads and the skeleton's tensors. Constraints between points
-    are not looked at: what the joints of a closed loop provide can't be told from its motion alone.
+    Differentiable in positions, speeds, accelerations, loads and the skeleton's tensors.
 
     Args:
         skeleton: The skeleton.
@@ -48,16 +49,20 @@ def inverse_dynamics(
         backend: Which implementation answers; they agree to rounding.
         as_simbody: Whether the axes of custom joints turn as in Simbody, for an answer that equals OpenSim's, instead
             of as they do (see `simbody_rates`).
+        ignore_constraints: Whether to answer for a skeleton whose points are held together as if they were not. What
+            the joints of a closed loop provide can't be told from its motion: part of it may come from the constraint.
 
     Returns:
         Generalized forces [N·m or N], shape [..., nv], or without coupled coordinates.
 
     Raises:
         DataError: Shapes do not fit the skeleton, devices or precisions differ, or a rotation is none.
-        ModelError: A load acts on a body that is not there.
+        ModelError: A load acts on a body that is not there, or point constraints close loops.
 
     Source: Featherstone, Rigid Body Dynamics Algorithms (2008), section 5.3.
     """
+    if not ignore_constraints:
+        refuse_loops(skeleton)
     given = check(skeleton, q, {"v": v, "a": a}, loads)
     loaded = loaded_bodies(skeleton, loads)
     if _may_compile(skeleton, backend):
@@ -135,7 +140,10 @@ def bias_forces(
         return bias_forces_torch(
             skeleton, tensors["q"], tensors["v"], loads=_wrenches(given, loads), as_simbody=as_simbody
         )
-    return inverse_dynamics(skeleton, q, v, torch.zeros_like(v), loads=loads, backend=backend, as_simbody=as_simbody)
+    return inverse_dynamics(
+        skeleton, q, v, torch.zeros_like(v),
+        loads=loads, backend=backend, as_simbody=as_simbody, ignore_constraints=True,
+    )  # fmt: skip
 
 
 def gravity_forces(skeleton: Skeleton, q: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ from motorque.series import Kinetics, Loads, Markers, Motion
 from motorque.series.markers import within
 from motorque.signals import NaturalSpline, butterworth
 from motorque.skeleton.fullbody import Sex
+from motorque.workflows.inverse_dynamics import say_loops
 from motorque.workflows.person import Person, fit_builtin, use_model, weigh
 from motorque.workflows.recording import Recording, input_file, read_recording
 from motorque.workflows.scale import scale_step
@@ -159,6 +160,7 @@ def analyze(
             found, measured = _loads(loads, given, recording, person, motion, whole, turn, applied, journal)
             person = weigh(person, motion, found if measured else None, journal)
         with clock("inverse dynamics", 0.7):
+            say_loops(person.skeleton, journal)
             kinetics = _kinetics(person, motion, rate, acceleration, found)
             poses = forward_kinematics(person.skeleton, torch.as_tensor(motion.values))
             if measured:
@@ -348,5 +350,5 @@ def _loads(
 def _kinetics(person: Person, motion: Motion, rate: np.ndarray, acceleration: np.ndarray, loads: Loads) -> Kinetics:
     q, v, a = (torch.as_tensor(x) for x in (motion.values, rate, acceleration))
     v, a = speeds_from_rates(person.skeleton, q, v, a)
-    tau = inverse_dynamics(person.skeleton, q, v, a, loads=wrenches_on_bodies(loads))
+    tau = inverse_dynamics(person.skeleton, q, v, a, loads=wrenches_on_bodies(loads), ignore_constraints=True)
     return Kinetics(motion.times, tau.numpy(), motion.names)

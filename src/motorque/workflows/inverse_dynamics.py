@@ -137,19 +137,30 @@ def inverse_dynamics_step(
             "velocity; "
             "OpenSim's tool takes the rates of their angles for it"
         )
+    say_loops(skeleton, journal)
     forces = _forces_of(model, loads is not None, exclude_forces, journal)
     wrenches = load_wrenches(skeleton, loads, q, times, journal=journal)
     poses, _, moving = body_motion(skeleton, q, rate, acceleration)
     for body, wrench in body_wrenches(forces.on_bodies, poses, moving).items():
         _add(wrenches, skeleton.body_names[body], wrench)
     v, a = speeds_from_rates(skeleton, q, rate, acceleration)
-    tau = inverse_dynamics(skeleton, q, v, a, loads=wrenches, as_simbody=True)
+    tau = inverse_dynamics(skeleton, q, v, a, loads=wrenches, as_simbody=True, ignore_constraints=True)
     tau = tau - coordinate_forces(forces.on_coordinates, q, rate)
     names = skeleton.coordinate_names
     if reduced:
         tau = (skeleton.coupling_matrix(q).transpose(-1, -2) @ tau[..., None])[..., 0]
         names = tuple(names[i] for i in skeleton.free_coordinates)
     return Kinetics(times, tau.numpy(), names)
+
+
+def say_loops(skeleton: Skeleton, journal: Journal) -> None:
+    """Say that point constraints are ignored, if there are any: who holds a loop can't be told from its motion."""
+    if skeleton.point_constraints:
+        names = ", ".join(c.name for c in skeleton.point_constraints)
+        journal.assume(
+            f"no force is taken to pass through the point constraints {names}, as in OpenSim's tool, though part of "
+            "what holds their loops may do so"
+        )
 
 
 def coordinate_samples(skeleton: Skeleton, motion: Motion, *, journal: Journal) -> Array:
