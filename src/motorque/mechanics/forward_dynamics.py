@@ -20,7 +20,7 @@ from motorque.mechanics.arguments import Wrench
 from motorque.mechanics.articulated_body import ArticulatedTree
 from motorque.mechanics.inverse_dynamics import tree_forces
 from motorque.mechanics.loops import closing_rows, watch_rows
-from motorque.mechanics.mass_matrix import full_mass_matrix
+from motorque.mechanics.mass_matrix import full_mass_matrix, speed_momenta
 from motorque.mechanics.reduced import fill, fold, is_reduced, widen
 from motorque.mechanics.tree import TreePose, tree_pose
 from motorque.mechanics.twists import coordinate_bodies
@@ -28,7 +28,7 @@ from motorque.skeleton.skeleton import Skeleton
 
 Solve = Callable[[Tensor], Tensor]
 """From forces of the free coordinates to their accelerations, both [..., number free]."""
-SMALLEST_SHARE = 10.0
+SMALLEST_SHARE = 2.0
 """Rounding errors to which the inertia of a coordinate may shrink when all others are let go before it counts as none:
 what is left of it then is made of rounding errors."""
 
@@ -149,7 +149,7 @@ def mass_solver(
         articulated = ArticulatedTree.of(skeleton, tree, q, locked)
         if watch and _may_look():
             with torch.no_grad():
-                total = full_mass_matrix(skeleton, tree, q).diagonal(dim1=-2, dim2=-1)
+                total = speed_momenta(skeleton, tree, q).inertia()
             _watch_pivots(skeleton, total, articulated.inertias(), range(skeleton.nv))
         return articulated.solve
     coupling = skeleton.coupling_matrix(q)

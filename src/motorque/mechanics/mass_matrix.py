@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from motorque.mechanics.arguments import Wrench
@@ -89,6 +92,43 @@ def own_twists(skeleton: Skeleton, tree: TreePose, q: Tensor) -> Tensor:
     return speed_twists(skeleton, q, axes)
 
 
+@dataclass(frozen=True, eq=False)
+class SpeedMomenta:
+    """What moves per unit of each speed, about the origin of its own joint's frame M, where no digits are lost.
+
+    Args:
+        twist: Its twist, angular then linear, shape [..., nv, 6].
+        momentum: Its momentum, angular then linear, shape [..., nv, 6].
+        origin: That origin against the tree's anchor [m], shape [..., nv, 3].
+    """
+
+    twist: Tensor
+    momentum: Tensor
+    origin: Tensor
+
+    def inertia(self) -> Tensor:
+        """The mass matrix's diagonal, shape [..., nv]."""
+        return (self.twist * self.momentum).sum(-1)
+
+
+def speed_momenta(skeleton: Skeleton, tree: TreePose, q: Tensor) -> SpeedMomenta:
+    """Momentum, per unit of each speed, of the joint's body and all that hangs on it.
+
+    Args:
+        skeleton: The skeleton.
+        tree: Its bodies at ``q``.
+        q: Positions, shape [..., nq].
+    """
+    twist = own_twists(skeleton, tree, q)
+    inside = torch.as_tensor(coordinate_bodies(skeleton), device=q.device)
+    mass, moment, inertia = composite_bodies(skeleton, tree)
+    moment, inertia = moment.index_select(-2, inside), inertia.index_select(-3, inside)
+    w, v = twist.split(3, dim=-1)
+    linear = mass[inside, None] * v + torch.linalg.cross(w, moment)
+    angular = turn(inertia, w) + torch.linalg.cross(moment, v)
+    return SpeedMomenta(twist, torch.cat([angular, linear], dim=-1), tree.axes.origin.index_select(-2, inside))
+
+
 def full_mass_matrix(skeleton: Skeleton, tree: TreePose, q: Tensor) -> Tensor:
     """Mass matrix of all coordinates as if nothing coupled them, shape [..., nv, nv].
 
@@ -97,28 +137,35 @@ def full_mass_matrix(skeleton: Skeleton, tree: TreePose, q: Tensor) -> Tensor:
         tree: Its bodies at ``q``.
         q: Positions, shape [..., nq].
     """
-    twists = own_twists(skeleton, tree, q)
-    owner = coordinate_bodies(skeleton)
-    inside = torch.as_tensor(owner, device=q.device)
-    mass, moment, inertia = composite_bodies(skeleton, tree)
-    mass, moment, inertia = mass[inside, None], moment.index_select(-2, inside), inertia.index_select(-3, inside)
-    # Momentum of what each speed moves, about the origin of its own joint, where no digits are lost.
+    moving = speed_momenta(skeleton, tree, q)
+    (w, v), (angular, linear) = moving.twist.split(3, dim=-1), moving.momentum.split(3, dim=-1)
     cross = torch.linalg.cross
-    w, v = twists.split(3, dim=-1)
-    linear = mass * v + cross(w, moment)
-    angular = turn(inertia, w) + cross(moment, v)
-    own = twists @ torch.cat([angular, linear], dim=-1).mT
-    at = tree.axes.origin.index_select(-2, inside)
-    about_anchor = torch.cat([w, v + cross(at, w)], -1) @ torch.cat([angular + cross(at, linear), linear], -1).mT
+    twist = torch.cat([w, v + cross(moving.origin, w)], dim=-1)
+    momentum = torch.cat([angular + cross(moving.origin, linear), linear], dim=-1)
+    # About the anchor for two joints; for two speeds of one joint the difference of large numbers would remain.
+    first, second, place = (torch.as_tensor(x, device=q.device) for x in _entries(skeleton))
+    within = (moving.twist.index_select(-2, first) * moving.momentum.index_select(-2, second)).sum(-1)
+    products = (twist @ momentum.mT).flatten(-2)
+    nothing = torch.zeros_like(products[..., :1])
+    count = skeleton.nv
+    return torch.cat([products, within, nothing], dim=-1).index_select(-1, place).unflatten(-1, (count, count))
+
+
+def _entries(skeleton: Skeleton) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Where a mass matrix's entries come from.
+
+    Returns:
+        The pairs of speeds of one joint, i up to j, shapes [P] and [P]; for every entry its place among the products of
+        all twists with all momenta, then those of these pairs, then a zero, shape [nv²].
+    """
+    owner, count = coordinate_bodies(skeleton), skeleton.nv
     below = descendant_matrix(skeleton)[owner][:, owner]
-    same = torch.as_tensor(owner[:, None] == owner, device=q.device)
-    before = torch.as_tensor(below, device=q.device) & ~same
-    upper = torch.where(before, about_anchor, 0.0)
-    return torch.where(same, _symmetric(own), upper + upper.mT)
-
-
-def _symmetric(matrix: Tensor) -> Tensor:
-    return 0.5 * (matrix + matrix.mT)
+    same = owner[:, None] == owner
+    first, second = np.nonzero(np.triu(same))
+    i, j = np.indices((count, count))
+    place = np.where(below, i * count + j, np.where(below.T, j * count + i, count * count + len(first)))
+    place[first, second] = place[second, first] = count * count + np.arange(len(first))
+    return first, second, place.ravel()
 
 
 def composite_bodies(skeleton: Skeleton, tree: TreePose) -> tuple[Tensor, Tensor, Tensor]:
@@ -163,3 +210,7 @@ def _steiner(a: Tensor, b: Tensor) -> Tensor:
     """a·b 1 - (a bᵀ + b aᵀ) / 2, shape [..., 3, 3]."""
     eye = torch.eye(3, dtype=a.dtype, device=a.device)
     return (a * b).sum(-1)[..., None, None] * eye - _symmetric(a[..., :, None] * b[..., None, :])
+
+
+def _symmetric(matrix: Tensor) -> Tensor:
+    return 0.5 * (matrix + matrix.mT)
