@@ -24,6 +24,7 @@ from motorque.mechanics.mass_matrix import full_mass_matrix, speed_momenta
 from motorque.mechanics.reduced import fill, fold, is_reduced, widen
 from motorque.mechanics.tree import TreePose, tree_pose
 from motorque.mechanics.twists import coordinate_bodies
+from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import Skeleton
 
 Solve = Callable[[Tensor], Tensor]
@@ -78,7 +79,7 @@ def forward_dynamics_torch(
         rows, missing = closing_rows(skeleton, tree, q, motion)
         if skeleton.couplers:
             rows = rows @ skeleton.coupling_matrix(q)
-        rows = rows.index_fill(-1, torch.tensor(fixed, dtype=torch.long, device=q.device), 0.0)
+        rows = rows.index_fill(-1, constant(fixed, q.device), 0.0)
         if watch and _may_look():
             watch_rows(skeleton, rows)
         free = free + _held(rows, missing, free, solve)
@@ -154,7 +155,7 @@ def mass_solver(
         return articulated.solve
     coupling = skeleton.coupling_matrix(q)
     matrix = coupling.mT @ full_mass_matrix(skeleton, tree, q) @ coupling
-    kept = torch.tensor([i for i in range(matrix.shape[-1]) if i not in locked], dtype=torch.long, device=q.device)
+    kept = constant([i for i in range(matrix.shape[-1]) if i not in locked], q.device)
     matrix = matrix.index_select(-1, kept).index_select(-2, kept)
     factor, info = torch.linalg.cholesky_ex(matrix)
     if watch and _may_look():

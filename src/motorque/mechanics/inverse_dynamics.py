@@ -24,6 +24,7 @@ from motorque.mechanics.speed_twists import SpeedLines, speed_lines
 from motorque.mechanics.speeds import rates_from_speeds, speed_matrix
 from motorque.mechanics.tree import Layout, TreePose, summed_inward, summed_outward, tree_pose, turn
 from motorque.mechanics.twists import JointAxes
+from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 
@@ -80,11 +81,12 @@ def tree_motion(
     angular = any(joint.follows_own_angles for joint in skeleton.joints)
     rate, acceleration = rates_from_speeds(skeleton, q, v, a) if angular else (v, a)
     lines = speed_lines(skeleton, q, rate)
-    driving, pulling = v[..., lines.speed], a[..., lines.speed]
+    speed = constant(lines.speed, q.device)
+    driving, pulling = v.index_select(-1, speed), a.index_select(-1, speed)
     if angular:
-        own = torch.as_tensor(lines.own, device=q.device)
-        driving = torch.where(own, rate[..., lines.speed], driving)
-        pulling = torch.where(own, acceleration[..., lines.speed], pulling)
+        own = constant(lines.own, q.device)
+        driving = torch.where(own, rate.index_select(-1, speed), driving)
+        pulling = torch.where(own, acceleration.index_select(-1, speed), pulling)
     assert lines.change is not None  # there are speeds
     e1, e2 = lines.rate * driving, lines.rate * pulling + lines.change * driving
     second, third = carrying_rotations(skeleton, as_simbody=as_simbody)
@@ -99,7 +101,7 @@ def tree_motion(
 def _by_element(skeleton: Skeleton, lines: SpeedLines, x: Tensor) -> Tensor:
     count = len(skeleton.body_names)
     flat = torch.zeros(*x.shape[:-1], 6 * count, dtype=x.dtype, device=x.device)
-    return flat.index_add(-1, torch.as_tensor(lines.element, device=x.device), x).unflatten(-1, (count, 6))
+    return flat.index_add(-1, constant(lines.element, x.device), x).unflatten(-1, (count, 6))
 
 
 def _outward(skeleton: Skeleton, tree: TreePose, e1: Tensor, e2: Tensor, carries: tuple[Tensor, Tensor]) -> BodyMotion:
@@ -246,12 +248,12 @@ def project_wrenches(
     force, moment = summed_inward(layout, torch.cat([force, moment], dim=-1)).split(3, dim=-1)
     moment = moment - torch.linalg.cross(axes.origin, force)
     along = torch.cat([turn(axes.rotation, moment), turn(axes.translation, force)], dim=-1) * layout.sign
-    shares = lines.rate * along.flatten(-2)[..., lines.element]
-    speed = torch.as_tensor(lines.speed, device=shares.device)
+    shares = lines.rate * along.flatten(-2).index_select(-1, constant(lines.element, along.device))
+    speed = constant(lines.speed, shares.device)
     none = torch.zeros(*shares.shape[:-1], skeleton.nv, dtype=shares.dtype, device=shares.device)
     if not lines.own.any():
         return none.index_add(-1, speed, shares)
-    own = torch.as_tensor(lines.own, device=shares.device)
+    own = constant(lines.own, shares.device)
     by_angle = none.index_add(-1, speed, torch.where(own, shares, 0.0))
     by_angle = torch.linalg.solve(speed_matrix(skeleton, q).mT, by_angle[..., None])[..., 0]
     return none.index_add(-1, speed, torch.where(own, 0.0, shares)) + by_angle

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from motorque.errors import DataError
+from motorque.skeleton.constants import constant
+from motorque.skeleton.functions import FunctionTable
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 
@@ -47,7 +51,7 @@ def joint_elements(skeleton: Skeleton, q: Tensor) -> Tensor:
     value, _, _ = tables.functions(_arguments(q, tables.coordinate))
     if len(tables.factor_entries):
         factor, _, _ = tables.factors(_arguments(q, tables.factor_coordinate))
-        entries = torch.as_tensor(tables.factor_entries, device=q.device)
+        entries = constant(tables.factor_entries, q.device)
         value = value.index_copy(-1, entries, value[..., entries] * factor)
     value = value.reshape(*q.shape[:-1], len(skeleton.body_names), 6)
     scale = torch.cat([torch.ones_like(skeleton.translation_scale), skeleton.translation_scale], dim=-1)
@@ -72,7 +76,7 @@ def joint_element_rates(skeleton: Skeleton, q: Tensor, v: Tensor, a: Tensor | No
     x0, x1, x2 = _chain(tables.functions, tables.coordinate, q, v, acceleration)
     if len(tables.factor_entries):
         f0, f1, f2 = _chain(tables.factors, tables.factor_coordinate, q, v, acceleration)
-        entries = torch.as_tensor(tables.factor_entries, device=q.device)
+        entries = constant(tables.factor_entries, q.device)
         e0, e1, e2 = x0[..., entries], x1[..., entries], x2[..., entries]
         x0 = x0.index_copy(-1, entries, e0 * f0)
         x1 = x1.index_copy(-1, entries, e1 * f0 + e0 * f1)
@@ -82,13 +86,15 @@ def joint_element_rates(skeleton: Skeleton, q: Tensor, v: Tensor, a: Tensor | No
     return x0.reshape(shape) * scale, x1.reshape(shape) * scale, x2.reshape(shape) * scale
 
 
-def _arguments(q: Tensor, coordinate: object) -> Tensor:
-    index = torch.as_tensor(coordinate, device=q.device)
+def _arguments(q: Tensor, coordinate: NDArray[np.int64]) -> Tensor:
+    index = constant(coordinate, q.device)
     return torch.where(index >= 0, q[..., index.clamp(min=0)], torch.zeros((), dtype=q.dtype, device=q.device))
 
 
-def _chain(table: object, coordinate: object, q: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    f0, f1, f2 = table(_arguments(q, coordinate))  # type: ignore[operator]
+def _chain(
+    table: FunctionTable, coordinate: NDArray[np.int64], q: Tensor, v: Tensor, a: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    f0, f1, f2 = table(_arguments(q, coordinate))
     rate, acceleration = _arguments(v, coordinate), _arguments(a, coordinate)
     return f0, f1 * rate, f1 * acceleration + f2 * rate**2
 
@@ -135,7 +141,7 @@ def joint_transforms(
     position = (elements[..., 3:, None] * skeleton.translation_axes).sum(-2)
     rotation = two @ r[..., 2, :, :]
     if rotations is not None:
-        balls = torch.tensor(skeleton.balls, device=elements.device)
+        balls = constant(skeleton.balls, elements.device)
         rotation = rotation.index_copy(-3, balls, rotations)
         carried = carried.index_copy(
             -3, balls, torch.eye(3, dtype=carried.dtype, device=carried.device).expand_as(rotations)
@@ -161,7 +167,7 @@ def body_transforms(
     across = rf @ rotation @ rm.transpose(-1, -2)
     shift = pf + (rf @ position[..., None])[..., 0] - (across @ pm[..., None])[..., 0]
     if any(j.reversed for j in skeleton.joints):
-        flipped = torch.tensor([j.reversed for j in skeleton.joints], device=elements.device)
+        flipped = constant([j.reversed for j in skeleton.joints], elements.device)
         inverse = across.transpose(-1, -2)
         back = -(inverse @ shift[..., None])[..., 0]
         across = torch.where(flipped[:, None, None], inverse, across)

@@ -10,6 +10,7 @@ from motorque.mechanics.inverse_dynamics import BodyMotion
 from motorque.mechanics.mass_matrix import own_twists
 from motorque.mechanics.tree import TreePose, turn
 from motorque.mechanics.twists import coordinate_bodies, descendant_matrix
+from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 SMALLEST_SINE = 1e3
@@ -42,10 +43,10 @@ def closing_rows(skeleton: Skeleton, tree: TreePose, q: Tensor, motion: BodyMoti
         still have to bring about [m/s²], shape [..., 3 C].
     """
     twists, owner = own_twists(skeleton, tree, q), coordinate_bodies(skeleton)
-    inside = torch.as_tensor(owner, device=q.device)
+    inside = constant(owner, q.device)
     origin = tree.axes.origin.index_select(-2, inside)
     w, v = twists.split(3, dim=-1)
-    below = torch.as_tensor(descendant_matrix(skeleton)[owner], device=q.device)
+    below = constant(descendant_matrix(skeleton)[owner], q.device)
     cross = torch.linalg.cross
     rows, missing = [], []
     for constraint in skeleton.point_constraints:
@@ -54,7 +55,7 @@ def closing_rows(skeleton: Skeleton, tree: TreePose, q: Tensor, motion: BodyMoti
         for sign, body, point in ends:
             if body == GROUND:
                 continue
-            arm = turn(tree.poses.rotation[..., body, :, :], torch.tensor(point, dtype=q.dtype, device=q.device))
+            arm = turn(tree.poses.rotation[..., body, :, :], constant(point, q.device, q.dtype))
             place = tree.poses.position[..., body, :] + arm
             column = v + cross(w, (place[..., None, :] - origin).expand_as(w))
             row = row + sign * torch.where(below[:, body, None], column, 0.0)

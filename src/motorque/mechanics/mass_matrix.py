@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -26,8 +27,9 @@ from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch
 from motorque.mechanics.reduced import fill, fill_positions, fold
 from motorque.mechanics.speed_twists import speed_twists
 from motorque.mechanics.tree import Layout, TreePose, tree_pose, turn
-from motorque.mechanics.twists import coordinate_bodies, descendant_matrix
-from motorque.skeleton.skeleton import Skeleton
+from motorque.mechanics.twists import coordinate_bodies
+from motorque.skeleton.constants import constant
+from motorque.skeleton.skeleton import GROUND, Skeleton
 
 
 def mass_matrix_torch(skeleton: Skeleton, q: Tensor) -> Tensor:
@@ -120,7 +122,7 @@ def speed_momenta(skeleton: Skeleton, tree: TreePose, q: Tensor) -> SpeedMomenta
         q: Positions, shape [..., nq].
     """
     twist = own_twists(skeleton, tree, q)
-    inside = torch.as_tensor(coordinate_bodies(skeleton), device=q.device)
+    inside = constant(coordinate_bodies(skeleton), q.device)
     mass, moment, inertia = composite_bodies(skeleton, tree)
     moment, inertia = moment.index_select(-2, inside), inertia.index_select(-3, inside)
     w, v = twist.split(3, dim=-1)
@@ -143,7 +145,8 @@ def full_mass_matrix(skeleton: Skeleton, tree: TreePose, q: Tensor) -> Tensor:
     twist = torch.cat([w, v + cross(moving.origin, w)], dim=-1)
     momentum = torch.cat([angular + cross(moving.origin, linear), linear], dim=-1)
     # About the anchor for two joints; for two speeds of one joint the difference of large numbers would remain.
-    first, second, place = (torch.as_tensor(x, device=q.device) for x in _entries(skeleton))
+    owner = tuple(coordinate_bodies(skeleton).tolist())
+    first, second, place = (constant(x, q.device) for x in _entries(skeleton.parents, owner))
     within = (moving.twist.index_select(-2, first) * moving.momentum.index_select(-2, second)).sum(-1)
     products = (twist @ momentum.mT).flatten(-2)
     nothing = torch.zeros_like(products[..., :1])
@@ -151,17 +154,28 @@ def full_mass_matrix(skeleton: Skeleton, tree: TreePose, q: Tensor) -> Tensor:
     return torch.cat([products, within, nothing], dim=-1).index_select(-1, place).unflatten(-1, (count, count))
 
 
-def _entries(skeleton: Skeleton) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+@lru_cache(maxsize=64)
+def _entries(
+    parents: tuple[int, ...], owner: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Where a mass matrix's entries come from.
+
+    Args:
+        parents: Parents of the bodies.
+        owner: The body whose joint each speed belongs to.
 
     Returns:
         The pairs of speeds of one joint, i up to j, shapes [P] and [P]; for every entry its place among the products of
         all twists with all momenta, then those of these pairs, then a zero, shape [nv²].
     """
-    owner, count = coordinate_bodies(skeleton), skeleton.nv
-    below = descendant_matrix(skeleton)[owner][:, owner]
-    same = owner[:, None] == owner
-    first, second = np.nonzero(np.triu(same))
+    count, bodies = len(owner), np.array(owner, dtype=np.int64)
+    moved = np.zeros((len(parents), len(parents)), dtype=bool)
+    for body, parent in enumerate(parents):
+        moved[body, body] = True
+        if parent != GROUND:
+            moved[:, body] |= moved[:, parent]
+    below = moved[bodies][:, bodies]
+    first, second = np.nonzero(np.triu(bodies[:, None] == bodies))
     i, j = np.indices((count, count))
     place = np.where(below, i * count + j, np.where(below.T, j * count + i, count * count + len(first)))
     place[first, second] = place[second, first] = count * count + np.arange(len(first))

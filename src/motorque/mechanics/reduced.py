@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import Skeleton
 
 
@@ -67,7 +68,7 @@ def fold(skeleton: Skeleton, q: Tensor, tau: Tensor) -> Tensor:
 
 def _widen(x: Tensor, columns: list[int], width: int) -> Tensor:
     wide = torch.zeros(*x.shape[:-1], width, dtype=x.dtype, device=x.device)
-    return wide.index_copy(-1, torch.tensor(columns, device=x.device), x)
+    return wide.index_copy(-1, constant(columns, x.device), x)
 
 
 def _dependent(skeleton: Skeleton) -> list[int]:

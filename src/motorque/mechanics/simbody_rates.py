@@ -13,9 +13,9 @@ differences of body positions by exactly that term.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import Skeleton
 
 
@@ -41,4 +41,4 @@ def carrying_rotations(skeleton: Skeleton, *, as_simbody: bool) -> tuple[Tensor,
             second[body] = [float(c == joint.coordinates[0]) for c in driven]
             third[body] = [float(c in two) for c in driven]
     like = skeleton.mass
-    return tuple(torch.tensor(m, dtype=like.dtype, device=like.device)[..., None] for m in (second, third))  # type: ignore[return-value]
+    return tuple(constant(m, like.device, like.dtype)[..., None] for m in (second, third))  # type: ignore[return-value]

@@ -20,6 +20,7 @@ from motorque.mechanics.simbody_rates import carrying_rotations
 from motorque.mechanics.speeds import moving_speed_matrix, speed_matrix
 from motorque.mechanics.tree import Layout
 from motorque.mechanics.twists import JointAxes, coordinate_bodies, driven_elements
+from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import Skeleton
 
 
@@ -75,7 +76,7 @@ def speed_twists(skeleton: Skeleton, q: Tensor, axes: JointAxes) -> Tensor:
         the body of the speed's joint and all bodies beyond it.
     """
     lines = speed_lines(skeleton, q, None)
-    unit = _unit_twists(axes).flatten(-3, -2)[..., lines.element, :]
+    unit = _unit_twists(axes).flatten(-3, -2).index_select(-2, constant(lines.element, q.device))
     return _by_speed(skeleton, q, lines, _signed(skeleton, lines, unit, lines.rate))
 
 
@@ -99,17 +100,18 @@ def moving_speed_twists(
     rates = coordinate_rates(skeleton, q, v)
     lines = speed_lines(skeleton, q, rates)
     units = _unit_twists(axes)
-    unit = units.flatten(-3, -2)[..., lines.element, :]
+    unit = units.flatten(-3, -2).index_select(-2, constant(lines.element, q.device))
     twists = _signed(skeleton, lines, unit, lines.rate)
     speeds = _by_speed(skeleton, q, lines, twists)
     body = sum_over_ancestors(skeleton, speeds * v[..., None])
 
     motion = torch.zeros(*v.shape[:-1], 6 * len(skeleton.body_names), dtype=v.dtype, device=v.device)
-    driving = torch.where(torch.as_tensor(lines.own, device=v.device), rates[..., lines.speed], v[..., lines.speed])
-    motion = motion.index_add(-1, torch.as_tensor(lines.element, device=v.device), lines.rate * driving)
+    speed = constant(lines.speed, v.device)
+    driving = torch.where(constant(lines.own, v.device), rates.index_select(-1, speed), v.index_select(-1, speed))
+    motion = motion.index_add(-1, constant(lines.element, v.device), lines.rate * driving)
     moving = units * motion.unflatten(-1, (-1, 6))[..., None]
     mid = _axis_carriers(skeleton, _carrier_twists(skeleton, body), moving, as_simbody=as_simbody)
-    turned = twist_cross(mid.flatten(-3, -2)[..., lines.element, :], unit)
+    turned = twist_cross(mid.flatten(-3, -2).index_select(-2, constant(lines.element, q.device)), unit)
     assert lines.change is not None  # there are speeds
     changes = _signed(skeleton, lines, unit, lines.change) + _signed(skeleton, lines, turned, lines.rate)
     change = _by_speed(skeleton, q, lines, changes)
@@ -138,7 +140,7 @@ def speed_moves_body(skeleton: Skeleton, like: Tensor) -> Tensor:
     # A speed that no joint uses (its bodies were taken away) moves nothing.
     used = np.zeros((skeleton.nv, 1), dtype=bool)
     used[[c for joint in skeleton.joints for c in joint.coordinates]] = True
-    return layout.below.index_select(0, torch.as_tensor(owner, device=like.device)) * torch.as_tensor(used).to(like)
+    return layout.below.index_select(0, constant(owner, like.device)) * constant(used, like.device, like.dtype)
 
 
 def twist_cross(first: Tensor, second: Tensor) -> Tensor:
@@ -158,10 +160,11 @@ def speed_lines(skeleton: Skeleton, q: Tensor, v: Tensor | None) -> SpeedLines:
     speed = [*driven.coordinate[kept], *(c for body in skeleton.balls for c in skeleton.joints[body].ball or ())]
     shape = (*driven.rate.shape[:-1], len(element) - len(kept))
     one = torch.ones(shape, dtype=q.dtype, device=q.device)
-    rate = torch.cat([driven.rate[..., kept], one], dim=-1)
+    chosen = constant(kept, q.device)
+    rate = torch.cat([driven.rate.index_select(-1, chosen), one], dim=-1)
     change = None
     if driven.change is not None:
-        change = torch.cat([driven.change[..., kept], torch.zeros_like(one)], dim=-1)
+        change = torch.cat([driven.change.index_select(-1, chosen), torch.zeros_like(one)], dim=-1)
     elements, speeds = np.array(element, dtype=np.int64), np.array(speed, dtype=np.int64)
     own = np.array(
         [e % 6 >= 3 and c in (skeleton.joints[e // 6].ball or ()) for e, c in zip(elements, speeds, strict=True)]
@@ -178,7 +181,7 @@ def coordinate_rates(skeleton: Skeleton, q: Tensor, v: Tensor) -> Tensor:
 
 def _by_own_angle(skeleton: Skeleton, q: Tensor, lines: SpeedLines, twist: Tensor) -> Tensor:
     """Twists per unit of each speed that ball joints' translations give by their own angles; [..., nv, 6]."""
-    own = torch.as_tensor(lines.own, dtype=twist.dtype, device=twist.device)[:, None]
+    own = constant(lines.own, twist.device, twist.dtype)[:, None]
     return torch.linalg.solve(speed_matrix(skeleton, q).mT, _gathered(skeleton, lines, twist * own))
 
 
@@ -186,7 +189,7 @@ def _by_speed(skeleton: Skeleton, q: Tensor, lines: SpeedLines, twist: Tensor) -
     """Twists of the lines [..., K, 6] per unit of each speed, [..., nv, 6]."""
     if not lines.own.any():
         return _gathered(skeleton, lines, twist)
-    other = torch.as_tensor(~lines.own, dtype=twist.dtype, device=twist.device)[:, None]
+    other = constant(~lines.own, twist.device, twist.dtype)[:, None]
     return _gathered(skeleton, lines, twist * other) + _by_own_angle(skeleton, q, lines, twist)
 
 
@@ -201,13 +204,13 @@ def _unit_twists(axes: JointAxes) -> Tensor:
 def _signed(skeleton: Skeleton, lines: SpeedLines, twist: Tensor, rate: Tensor) -> Tensor:
     """Twists [..., K, 6] times rates [..., K], the other way round where the joint is."""
     sign = [-1.0 if skeleton.joints[e // 6].reversed else 1.0 for e in lines.element]
-    return twist * (rate * torch.tensor(sign, dtype=rate.dtype, device=rate.device))[..., None]
+    return twist * (rate * constant(sign, rate.device, rate.dtype))[..., None]
 
 
 def _gathered(skeleton: Skeleton, lines: SpeedLines, twist: Tensor) -> Tensor:
     """Twists of the lines [..., K, 6] summed up by speed, [..., nv, 6]."""
     out = torch.zeros(*twist.shape[:-2], skeleton.nv, 6, dtype=twist.dtype, device=twist.device)
-    return out.index_add(-2, torch.as_tensor(lines.speed, device=twist.device), twist)
+    return out.index_add(-2, constant(lines.speed, twist.device), twist)
 
 
 def _carrier_twists(skeleton: Skeleton, body: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from motorque.mechanics.kinematics import BodyPoses, _arguments, joint_elements
+from motorque.skeleton.constants import constant
 from motorque.skeleton.functions import is_constant
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
@@ -41,7 +42,7 @@ def joint_axes(skeleton: Skeleton, q: Tensor, poses: BodyPoses, elements: Tensor
     """
     elements = joint_elements(skeleton, q) if elements is None else elements
     carried = poses.carried_axes
-    index = torch.tensor(_carriers(skeleton), device=q.device)
+    index = constant(_carriers(skeleton), q.device)
     grounded = (index == GROUND)[:, None]
     eye = torch.eye(3, dtype=q.dtype, device=q.device)
     carrier_rotation = torch.where(grounded[..., None], eye, poses.rotation[..., index.clamp(min=0), :, :])
@@ -100,7 +101,7 @@ def driven_elements(skeleton: Skeleton, q: Tensor, v: Tensor | None = None) -> D
     rates, changes = [], []
     if len(tables.factor_entries):
         g0, g1, g2 = tables.factors(_arguments(q, tables.factor_coordinate))
-        at = torch.as_tensor(tables.factor_entries, device=q.device)
+        at = constant(tables.factor_entries, q.device)
         first = f1.index_copy(-1, at, f1[..., at] * g0)
         rates = [f0[..., at] * g1]
         if v is not None and bend is not None:
@@ -111,9 +112,10 @@ def driven_elements(skeleton: Skeleton, q: Tensor, v: Tensor | None = None) -> D
         coordinates += list(tables.factor_coordinate)
     entry = np.array(entries, dtype=np.int64)
     scale = torch.cat([torch.ones_like(skeleton.translation_scale), skeleton.translation_scale], dim=-1).reshape(-1)
-    scale = scale[torch.as_tensor(entry, device=q.device)]
-    change = None if bend is None else torch.cat([bend[..., moving], *changes], dim=-1) * scale
-    rate = torch.cat([first[..., moving], *rates], dim=-1) * scale
+    scale = scale.index_select(0, constant(entry, q.device))
+    driven = constant(moving, q.device)
+    change = None if bend is None else torch.cat([bend.index_select(-1, driven), *changes], dim=-1) * scale
+    rate = torch.cat([first.index_select(-1, driven), *rates], dim=-1) * scale
     return DrivenElements(entry, np.array(coordinates, dtype=np.int64), rate, change)
 
 
@@ -130,10 +132,10 @@ def coordinate_twists(skeleton: Skeleton, q: Tensor, axes: JointAxes) -> Tensor:
         holds for the body of the coordinate's joint and all bodies beyond it.
     """
     driven = driven_elements(skeleton, q)
-    body = torch.as_tensor(driven.entry // 6, device=q.device)
+    body = constant(driven.entry // 6, q.device)
     kind = driven.entry % 6
-    rotates = torch.as_tensor(kind < 3, device=q.device)[:, None]
-    which = torch.as_tensor(kind % 3, device=q.device)
+    rotates = constant(kind < 3, q.device)[:, None]
+    which = constant(kind % 3, q.device)
     sign = torch.tensor(
         [-1.0 if skeleton.joints[b].reversed else 1.0 for b in driven.entry // 6], dtype=q.dtype, device=q.device
     )
@@ -142,7 +144,7 @@ def coordinate_twists(skeleton: Skeleton, q: Tensor, axes: JointAxes) -> Tensor:
     twist = torch.cat([torch.where(rotates, rotation, 0.0), torch.where(rotates, moment, translation)], dim=-1)
     twist = twist * (driven.rate * sign)[..., None]
     out = torch.zeros(*q.shape[:-1], skeleton.nq, 6, dtype=q.dtype, device=q.device)
-    return out.index_add(-2, torch.as_tensor(driven.coordinate, device=q.device), twist)
+    return out.index_add(-2, constant(driven.coordinate, q.device), twist)
 
 
 def coordinate_bodies(skeleton: Skeleton) -> np.ndarray:

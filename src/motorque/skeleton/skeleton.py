@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from motorque.errors import ModelError
+from motorque.skeleton.constants import constant
 from motorque.skeleton.functions import Function, FunctionTable
 from motorque.skeleton.tables import KinematicsTables, check_bound_angles
 from motorque.spatial import RotationFormat, rotation_to_matrix, rotation_width
@@ -253,10 +254,10 @@ class Skeleton:
             return q, None
         plain, balls = self.position_columns
         within = {c for body in self.balls for c in self.joints[body].ball or ()}
-        kept = torch.tensor([c for c in range(self.nv) if c not in within], dtype=torch.long, device=q.device)
+        kept = constant([c for c in range(self.nv) if c not in within], q.device)
         coordinates = torch.zeros(*q.shape[:-1], self.nv, dtype=q.dtype, device=q.device)
-        coordinates = coordinates.index_copy(-1, kept, q[..., list(plain)])
-        columns = torch.tensor(balls, device=q.device).flatten()
+        coordinates = coordinates.index_copy(-1, kept, q.index_select(-1, constant(plain, q.device)))
+        columns = constant(balls, q.device).flatten()
         values = q.index_select(-1, columns).unflatten(-1, (len(balls), -1))
         return coordinates, rotation_to_matrix(values, self.rotations)
 
@@ -303,7 +304,7 @@ class Skeleton:
         """Positions with every coupled coordinate recomputed from the one it follows; shape [..., nq]."""
         for coupler in self.couplers_in_order:
             value, _, _ = self._follow(coupler, q)
-            index = torch.tensor([self.coordinate_columns[coupler.dependent]], device=q.device)
+            index = constant([self.coordinate_columns[coupler.dependent]], q.device)
             q = q.index_copy(-1, index, value)
         return q
 
@@ -311,11 +312,11 @@ class Skeleton:
         """Positions [..., nq], speeds and accelerations [..., nv] with the couplers obeyed."""
         for coupler in self.couplers_in_order:
             i = slice(coupler.independent, coupler.independent + 1)
-            index = torch.tensor([coupler.dependent], device=q.device)
+            index = constant([coupler.dependent], q.device)
             f0, f1, f2 = self._follow(coupler, q)
             a = a.index_copy(-1, index, f1 * a[..., i] + f2 * v[..., i] ** 2)
             v = v.index_copy(-1, index, f1 * v[..., i])
-            q = q.index_copy(-1, torch.tensor([self.coordinate_columns[coupler.dependent]], device=q.device), f0)
+            q = q.index_copy(-1, constant([self.coordinate_columns[coupler.dependent]], q.device), f0)
         return q, v, a
 
     def coupling_matrix(self, q: Tensor) -> Tensor:
@@ -327,9 +328,9 @@ class Skeleton:
         for coupler in self.couplers_in_order:
             _, f1, _ = self._follow(coupler, q)
             row = f1 * jacobian[..., coupler.independent, :]
-            index = torch.tensor([coupler.dependent], device=q.device)
+            index = constant([coupler.dependent], q.device)
             jacobian = jacobian.index_copy(-2, index, row[..., None, :])
-        return jacobian[..., list(self.free_coordinates)]
+        return jacobian.index_select(-1, constant(self.free_coordinates, q.device))
 
     def fold_couplers(self, q: Tensor, gradient: Tensor, *matrices: Tensor) -> tuple[Tensor, ...]:
         """A gradient [..., nv] and symmetric matrices [..., nv, nv] with the rows and columns of coupled coordinates
