@@ -15,6 +15,7 @@ from torch import Tensor
 from conftest import data_folder
 from dynamics_cases import CASES, case, error, free_position_columns, rounded, scaled_condition, uncoupled
 from motorque.errors import DataError, ModelError
+from motorque.mechanics.dynamics import forward_dynamics, mass_matrix
 from motorque.mechanics.forward_dynamics import forward_dynamics_torch, inverse_mass_matrix_torch
 from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch, tree_motion
 from motorque.mechanics.loops import closing_rows
@@ -297,3 +298,41 @@ def test_wrong_locks_are_named() -> None:
         forward_dynamics_torch(body, q, v, v, locked=["tail"])
     with pytest.raises(DataError, match="locked must be a sequence of coordinate names, got 'tilt'"):
         forward_dynamics_torch(body, q, v, v, locked="tilt")
+
+
+def test_wrong_inputs_are_named(backend: str) -> None:
+    body, q, v, _ = case("mixed")
+    tau, force = random_forces(v), torch.zeros(len(v), 3, dtype=torch.float64)
+    turned = q.clone()
+    turned[3] *= 1.01
+    wrong: list[tuple[tuple[Tensor, ...], dict[str, Any], type[Exception], str]] = [
+        ((q[:, :4], v, tau), {}, DataError, f"q needs {body.nq} columns, got shape"),
+        ((q, v, tau[:, :4]), {}, DataError, f"tau needs {body.nv} columns, got shape"),
+        ((q, v[:2], tau), {}, DataError, "the shapes do not fit each other"),
+        ((q, v.float(), tau), {}, DataError, "v is float32 but the skeleton is float64"),
+        ((q, v.to("meta"), tau), {}, DataError, "v is on meta but the skeleton on cpu"),
+        ((turned, v, tau), {}, DataError, "in frame 3 the position of joint .* is no rotation"),
+        ((q, v, tau), {"loads": {"tail": (force, force)}}, ModelError, "no body named 'tail'"),
+        ((q, v, tau), {"locked": ["tail"]}, ModelError, "no coordinate named 'tail'"),
+    ]
+    for arrays, options, kind, message in wrong:
+        with pytest.raises(kind, match=message) as caught:
+            forward_dynamics(body, *arrays, backend=backend, **options)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(DataError, match=f"q needs {body.nq} columns"):
+        mass_matrix(body, q[:, :4], backend=backend)
+    parents = set(body.parents)
+    leaf = next(b for b in range(len(body.parents)) if b not in parents and body.joints[b].coordinates)
+    with pytest.raises(ModelError, match=f"moves nothing that has mass .body {body.body_names[leaf]} and"):
+        forward_dynamics(massless(body, body.body_names[leaf]), q, v, tau, backend=backend)
+
+
+@pytest.mark.parametrize("tree", ["mixed", "coupled", "fullbody"])
+def test_back_ends_agree(tree: str, backend: str) -> None:
+    body, q, v, a = case(tree)
+    columns, free = free_position_columns(body), list(body.free_coordinates)
+    tau = inverse_dynamics_torch(body, q, v, a)
+    assert error(forward_dynamics(body, q, v, tau, backend=backend), a) < 1e-10
+    short = fold(body, q, tau)
+    found = forward_dynamics(body, q[:, columns], v[:, free], short, backend=backend)
+    assert error(found, a[:, free]) < 1e-10
