@@ -1,0 +1,258 @@
+"""Forward simulation: what a body does under torques, gravity, loads, contact and its own passive forces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from motorque.errors import DataError, ModelError
+from motorque.mechanics.arguments import Wrench, check
+from motorque.mechanics.backends import Backend
+from motorque.mechanics.charts import Layout
+from motorque.mechanics.contact import ContactModel
+from motorque.mechanics.dynamics import forward_dynamics
+from motorque.mechanics.integrators import METHODS, Integrator
+from motorque.mechanics.loop_projection import close_loops
+from motorque.mechanics.reduced import fold
+from motorque.progress import Progress, silent
+from motorque.skeleton.rotations import convert_positions
+from motorque.skeleton.skeleton import Skeleton
+
+Controller = Callable[[float, Tensor, Tensor], Tensor]
+"""Forces [..., nv] from the time [s], positions [..., nq] and speeds [..., nv], in the skeleton's own formats."""
+LoadsInTime = Mapping[str, Wrench] | Callable[[float, Tensor, Tensor], Mapping[str, Wrench]]
+"""Loads as of `forward_dynamics`, the same all the time or from the time, positions and speeds."""
+
+
+class Forces(Protocol):
+    """Forces that follow from where a body is and how it moves."""
+
+    def __call__(self, skeleton: Skeleton, q: Tensor, v: Tensor) -> tuple[Tensor, Mapping[str, Wrench]]:
+        """Generalized forces [..., nv] and loads by body name."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What a body did.
+
+    Args:
+        times: [s], shape [T].
+        q: Positions in the skeleton's format, shape [T, ..., nq].
+        v: Speeds, shape [T, ..., nv].
+        evaluations: How often accelerations were computed.
+    """
+
+    times: Tensor
+    q: Tensor
+    v: Tensor
+    evaluations: int
+
+
+def simulate(
+    skeleton: Skeleton,
+    q0: Tensor,
+    v0: Tensor,
+    controls: Tensor | Controller | None,
+    times: Tensor,
+    *,
+    contact: str | ContactModel | None = None,
+    forces: Forces | None = None,
+    loads: LoadsInTime | None = None,
+    method: str = "dopri5",
+    rtol: float = 1e-6,
+    atol: float = 1e-6,
+    step: float = 1e-3,
+    locked: Sequence[str] | None = None,
+    backend: Backend = "auto",
+    progress: Progress = silent,
+) -> Simulation:
+    """Integrate a body's motion; gradients flow through every step.
+
+    Ball and free joints are integrated on the rotations, as rotation vectors from where they were a moment ago,
+    whatever the skeleton's format: they stay rotations to rounding, and no angle is singular. Coupled coordinates
+    follow the ones that drive them. Points held together are put together again every few milliseconds.
+
+    Args:
+        skeleton: The skeleton.
+        q0: Positions at the first time, shape [..., nq]; all motions of a batch are integrated together.
+        v0: Speeds at the first time, shape [..., nv].
+        controls: Generalized forces at ``times``, shape [T, ..., nv], linear in between; or a controller; or None.
+        times: Times at which the motion is wanted [s], increasing, shape [T].
+        contact: ``"hunt-crossley"`` for the skeleton's contact spheres on the floor Y = 0, a contact model, or None.
+        forces: Further forces that follow from positions and speeds, such as a model's passive forces.
+        loads: External loads on bodies.
+        method: ``dopri5`` (Dormand and Prince's, adaptive), ``rk4`` or ``semi-implicit-euler`` (fixed steps).
+        rtol: Relative error of a step, for ``dopri5``.
+        atol: Absolute error of a step, for ``dopri5``.
+        step: Length of a step [s], for fixed steps; each interval is divided evenly into steps not longer than this.
+        locked: Coordinates that keep still; None for those that the skeleton has locked.
+        backend: Which implementation computes accelerations.
+        progress: Told how far it is.
+
+    Raises:
+        DataError: Shapes, devices or precisions do not fit, times do not increase, a locked coordinate moves at the
+            start, there is no such method, or the integration diverges (the message says when and which coordinate).
+        ModelError: As of `forward_dynamics`; contact is asked for and the skeleton has no spheres.
+
+    Source: Dormand, Prince, J Comp Appl Math 6 (1980) 19-26, as in ``torchdiffeq``; the rest in `charts`.
+    """
+    given = check(skeleton, q0, {"v0": v0})
+    _check_settings(skeleton, times, method, rtol, atol, step)
+    inner = skeleton if not skeleton.balls else skeleton.with_rotations("quaternion")
+    layout = Layout.of(inner)
+    q, v = given.tensors["q"], given.tensors["v0"]
+    if not given.reduced:
+        q = layout.reduce(convert_positions(q, skeleton, inner))
+        v = v[..., list(skeleton.free_coordinates)]
+    elif skeleton.balls and skeleton.rotations != "quaternion":
+        raise DataError(
+            f"{skeleton.name}: q0 needs columns for coupled coordinates where ball joints are {skeleton.rotations}"
+        )
+    held = _held(skeleton, v, locked)
+    if backend == "auto" and q.device.type == "cpu":
+        backend = "compiled"  # thousands of calls are coming
+    contacts = _contact(skeleton, contact)
+
+    def outside(q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        q, v = layout.whole(q, v)
+        return convert_positions(q, inner, skeleton), v
+
+    acting = _Acting(inner, outside, _controls(skeleton, controls, times), contacts, forces, loads)
+
+    def accelerations(time: float, q: Tensor, v: Tensor) -> Tensor:
+        tau, wrenches = acting.at(time, q, v)
+        return forward_dynamics(inner, q, v, tau, loads=wrenches, locked=held, backend=backend)
+
+    integrator = Integrator(layout, accelerations, method, rtol, atol, step)
+    found = [outside(q, v)]
+    moments = times.detach().double().tolist()
+    for start, end in zip(moments[:-1], moments[1:], strict=True):
+        time = start
+        while time < end:
+            until = min(end, time + max(layout.reach(v), 1e-9))
+            if inner.point_constraints:
+                until = min(until, time + max(step, 2e-3))
+            until = end if end - until < 1e-9 * (end - start) else until
+            try:
+                new_q, new_v = integrator.advance(time, until, q, v)
+            except ArithmeticError as error:
+                raise _diverged(skeleton, integrator, str(error)) from None
+            q, v = close_loops(inner, new_q, new_v, held) if inner.point_constraints else (new_q, new_v)
+            time = until
+            progress("simulating", (time - moments[0]) / (moments[-1] - moments[0]))
+        found.append(outside(q, v))
+    return Simulation(
+        times, torch.stack([q for q, _ in found]), torch.stack([v for _, v in found]), integrator.evaluations
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Acting:
+    """Everything that acts on the body, at inner positions and speeds."""
+
+    skeleton: Skeleton
+    outside: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    controls: Controller | None
+    contact: ContactModel | None
+    forces: Forces | None
+    loads: LoadsInTime | None
+
+    def at(self, time: float, q: Tensor, v: Tensor) -> tuple[Tensor, dict[str, Wrench]]:
+        """Forces of the free coordinates, and loads."""
+        tau, wrenches = torch.zeros_like(v), dict[str, Wrench]()
+        if self.controls is not None or self.forces is not None or callable(self.loads):
+            given_q, given_v = self.outside(q, v)
+            if self.controls is not None:
+                tau = tau + self._folded(q, self.controls(time, given_q, given_v))
+            if callable(self.loads):
+                _add(wrenches, self.loads(time, given_q, given_v))
+        if self.forces is not None:
+            by_coordinate, by_body = self.forces(self.skeleton, q, v)
+            tau = tau + self._folded(q, by_coordinate)
+            _add(wrenches, by_body)
+        if self.loads is not None and not callable(self.loads):
+            _add(wrenches, self.loads)
+        if self.contact is not None:
+            _add(wrenches, self.contact.loads(self.skeleton, q, v))
+        return tau, wrenches
+
+    def _folded(self, q: Tensor, tau: Tensor) -> Tensor:
+        if not self.skeleton.couplers or tau.shape[-1] != self.skeleton.nv:
+            return tau
+        from motorque.mechanics.reduced import fill_positions
+
+        return fold(self.skeleton, fill_positions(self.skeleton, q), tau)
+
+
+def _add(wrenches: dict[str, Wrench], more: Mapping[str, Wrench]) -> None:
+    for name, (force, moment) in more.items():
+        before = wrenches.get(name)
+        wrenches[name] = (force, moment) if before is None else (before[0] + force, before[1] + moment)
+
+
+def _check_settings(skeleton: Skeleton, times: Tensor, method: str, rtol: float, atol: float, step: float) -> None:
+    if method not in METHODS:
+        raise DataError(f"there is no integration method {method!r}; there are {', '.join(METHODS)}")
+    if not isinstance(times, Tensor) or times.ndim != 1 or len(times) < 2 or not bool((times.diff() > 0).all()):
+        raise DataError(f"{skeleton.name}: times must be a tensor of at least two increasing times")
+    for name, value in (("rtol", rtol), ("atol", atol), ("step", step)):
+        if not value > 0:
+            raise DataError(f"{skeleton.name}: {name} must be positive, got {value}")
+
+
+def _held(skeleton: Skeleton, v: Tensor, locked: Sequence[str] | None) -> tuple[str, ...]:
+    free = skeleton.free_coordinates
+    if locked is None:
+        locked = [skeleton.coordinate_names[c] for c in free if skeleton.coordinates[c].locked]
+    for name in locked:
+        coordinate = skeleton.coordinate(name)
+        if coordinate in free and bool((v.detach()[..., free.index(coordinate)] != 0).any()):
+            raise DataError(
+                f"{skeleton.name}: {name} is locked but moves at the start; give it a speed of zero, or unlock it"
+            )
+    return tuple(locked)
+
+
+def _contact(skeleton: Skeleton, contact: str | ContactModel | None) -> ContactModel | None:
+    if not isinstance(contact, str):
+        return contact
+    if contact != "hunt-crossley":
+        raise DataError(f"there is no contact {contact!r}; give 'hunt-crossley' or a ContactModel")
+    if not skeleton.contact_spheres:
+        raise ModelError(f"{skeleton.name}: contact is asked for, but the skeleton has no contact spheres")
+    return ContactModel.of(skeleton)
+
+
+def _controls(skeleton: Skeleton, controls: Tensor | Controller | None, times: Tensor) -> Controller | None:
+    """A controller for torques in time, linear between them."""
+    if controls is None or not isinstance(controls, Tensor):
+        return controls
+    widths = (skeleton.nv, len(skeleton.free_coordinates))
+    if controls.shape[0] != len(times) or controls.shape[-1] not in widths:
+        raise DataError(
+            f"{skeleton.name}: controls need a row per time and a column per speed, [{len(times)}, ..., {skeleton.nv}],"
+            f" got {list(controls.shape)}"
+        )
+    knots = times.detach().double()
+
+    def between(time: float, q: Tensor, v: Tensor) -> Tensor:
+        after = int(torch.searchsorted(knots, time).clamp(1, len(knots) - 1))
+        first, last = float(knots[after - 1]), float(knots[after])
+        return torch.lerp(controls[after - 1], controls[after], min(max((time - first) / (last - first), 0.0), 1.0))
+
+    return between
+
+
+def _diverged(skeleton: Skeleton, integrator: Integrator, how: str) -> DataError:
+    assert integrator.fastest is not None  # it failed
+    size = integrator.fastest.abs().nan_to_num(float("inf")).reshape(-1, integrator.fastest.shape[-1]).amax(0)
+    name = skeleton.coordinate_names[skeleton.free_coordinates[int(size.argmax())]]
+    return DataError(
+        f"{skeleton.name}: the integration diverges at {integrator.latest:.4g} s, {name} first ({how}); take a smaller "
+        "step, or look at the forces there"
+    )
