@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from motorque.errors import FileFormatError, ModelError
 from motorque.files.osim import FrameFinder, OsimModel
+from motorque.files.osim_functions import read_child_function
+from motorque.files.osim_paths import read_path
 from motorque.files.xml import Node, boolean, children, numbers, objects, text, where
 from motorque.journal import Journal
 from motorque.mechanics.body_forces import (
@@ -22,9 +23,13 @@ from motorque.mechanics.body_forces import (
     SphereOnFloor,
     WrittenStiffness,
 )
+from motorque.mechanics.contact_laws import SmoothHuntCrossley
 from motorque.mechanics.expressions import Expression
 from motorque.mechanics.model_forces import Constant, CoordinateForce, Formula, Law, Limit, Spring
+from motorque.mechanics.passive import ModelForces
+from motorque.mechanics.path_forces import LigamentCurve, PathForce, PointSpring, SlackSpring, Tension
 from motorque.skeleton.builder import Frame, euler_xyz
+from motorque.skeleton.functions import simm_spline
 
 MUSCLES = "muscles"
 CONTACT = "contact"
@@ -35,18 +40,12 @@ _ACTUATOR_TAGS = _IDLE_TAGS | {"ActivationCoordinateActuator", "McKibbenActuator
 _DEFAULT_ACTIVATION = 0.5
 """OpenSim's own default of an ActivationCoordinateActuator's ``default_activation``."""
 
-
-@dataclass(frozen=True)
-class ModelForces:
-    """The forces of a model that act in inverse dynamics.
-
-    Args:
-        on_coordinates: Generalized forces on single coordinates.
-        on_bodies: Forces between bodies.
-    """
-
-    on_coordinates: tuple[CoordinateForce, ...] = ()
-    on_bodies: tuple[BodyForce, ...] = ()
+_POINT_SPRING = (("stiffness", 1, (1.0,)), ("rest_length", 1, (0.0,)))
+_LIGAMENT_CURVE = (
+    (-5, 0.998, 0.999, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.601, 1.602, 5),
+    (0, 0, 0, 0, 0.035, 0.12, 0.26, 0.55, 1.17, 2, 2, 2, 2),
+)
+"""OpenSim's own default of a Ligament's curve: force over length as a share of the resting length."""
 
 
 def is_muscle(node: Node) -> bool:
@@ -190,7 +189,43 @@ class _ForceReader:
             return self._bushing(node, name)
         if node.tag == "SmoothSphereHalfSpaceForce":
             return self._sphere(node, name)
+        if node.tag == "PointToPointSpring":
+            return self._point_spring(node, name)
+        if node.tag in ("Ligament", "PathSpring"):
+            return self._path(node, name)
         return None
+
+    def _point_spring(self, node: Node, name: str) -> PathForce:
+        frames = [self._frame(self._spring_end(node, i)) for i in (1, 2)]
+        tension = PointSpring(*(float(numbers(node, *tag)[0]) for tag in _POINT_SPRING))
+        return PathForce(name, [f.body for f in frames], torch.stack([f.position for f in frames]), tension)
+
+    def _spring_end(self, node: Node, number: int) -> Frame:
+        at = numbers(node, f"point{number}", 3, (0.0,) * 3)
+        body = text(node, f"body{number}")  # before 4.0
+        frame = self.frames.find(body, node) if body else self.frames.socket(node, f"body{number}")
+        return frame.then(at, np.eye(3))
+
+    def _path(self, node: Node, name: str) -> PathForce:
+        path = read_path(self.model, node)
+        if path.wraps or any(p.coordinate is not None or p.motion is not None for p in path.points):
+            raise ModelError(
+                f"{self.model.path}: {where(node)}: its path wraps over surfaces or has points that move or come and "
+                f"go, which is not supported for forces; leave it out with --exclude-forces {name}"
+            )
+        if len(path.points) < 2:
+            raise ModelError(f"{self.model.path}: {where(node)}: a path needs at least two points")
+        points = torch.as_tensor(np.array([p.location for p in path.points]))
+        return PathForce(name, [p.body for p in path.points], points, self._tension(node))
+
+    def _tension(self, node: Node) -> Tension:
+        rest = float(numbers(node, "resting_length", 1)[0])
+        if node.tag == "PathSpring":
+            return SlackSpring(float(numbers(node, "stiffness", 1)[0]), rest, float(numbers(node, "dissipation", 1)[0]))
+        if rest <= 0:
+            raise ModelError(f"{self.model.path}: {where(node)}: <resting_length> must be positive")
+        curve = read_child_function(node, "force_length_curve") or simm_spline(*_LIGAMENT_CURVE)
+        return LigamentCurve(rest, float(numbers(node, "pcsa_force", 1, (0.0,))[0]), curve)
 
     def _expression(self, node: Node, tag: str, variables: tuple[str, ...]) -> Expression:
         try:
@@ -251,10 +286,21 @@ class _ForceReader:
             torch.as_tensor(at.position),
             radius,
             self._frame(plane),
-            number("stiffness", 1.0),
-            number("dissipation", 0.0),
-            (number("static_friction", 0.0), number("dynamic_friction", 0.0), number("viscous_friction", 0.0)),
-            number("transition_velocity", 0.01),
-            (number("hertz_smoothing", 300.0), number("hunt_crossley_smoothing", 50.0)),
-            number("constant_contact_force", 1e-5),
+            self._contact_law(node, number),
         )
+
+    def _contact_law(self, node: Node, number: Callable[[str, float], float]) -> SmoothHuntCrossley:
+        try:
+            return SmoothHuntCrossley(
+                stiffness=number("stiffness", 1.0),
+                dissipation=number("dissipation", 0.0),
+                static_friction=number("static_friction", 0.0),
+                dynamic_friction=number("dynamic_friction", 0.0),
+                viscous_friction=number("viscous_friction", 0.0),
+                transition_velocity=number("transition_velocity", 0.01),
+                hertz_smoothing=number("hertz_smoothing", 300.0),
+                hunt_crossley_smoothing=number("hunt_crossley_smoothing", 50.0),
+                constant_contact_force=number("constant_contact_force", 1e-5),
+            )
+        except ModelError as error:
+            raise ModelError(f"{self.model.path}: {where(node)}: {error}") from None

@@ -85,6 +85,11 @@ def read_paths(model: OsimModel) -> list[OwnedPath]:
     return owned
 
 
+def read_path(model: OsimModel, owner: Node) -> MusclePath:
+    """The path of one muscle, ligament or spring of a model; raises as :func:`read_paths`."""
+    return _PathReader(model).path(owner)
+
+
 def scaled_lengths(owner: Node) -> tuple[str, ...]:
     """Tags of the lengths of a force that OpenSim 4.6 scales with its path (none for a ``RigidTendonMuscle``)."""
     tags = SCALED_BY_PATH.get(owner.tag, () if owner.tag == "RigidTendonMuscle" else MUSCLE_LENGTHS)

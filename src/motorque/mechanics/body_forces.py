@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,11 +10,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from motorque.mechanics.arguments import Wrench
+from motorque.mechanics.arguments import Wrench, check
+from motorque.mechanics.contact_laws import ContactLaw
 from motorque.mechanics.expressions import Expression
-from motorque.mechanics.inverse_dynamics import BodyMotion
+from motorque.mechanics.inverse_dynamics import BodyMotion, tree_motion
 from motorque.mechanics.kinematics import BodyPoses
-from motorque.skeleton.skeleton import GROUND
+from motorque.mechanics.reduced import fill
+from motorque.mechanics.tree import tree_pose
+from motorque.skeleton.skeleton import GROUND, Skeleton
 
 DEFLECTIONS = ("theta_x", "theta_y", "theta_z", "delta_x", "delta_y", "delta_z")
 """Names of a bushing's deflections in its expressions: body-fixed x-y-z angles [rad], then displacements [m]."""
@@ -58,7 +62,7 @@ def _turn(rotation: Tensor, vector: Tensor) -> Tensor:
     return (rotation @ vector[..., None])[..., 0]
 
 
-def _velocity(poses: BodyPoses, motion: BodyMotion, body: int, point: Tensor) -> tuple[Tensor, Tensor]:
+def velocity_at(poses: BodyPoses, motion: BodyMotion, body: int, point: Tensor) -> tuple[Tensor, Tensor]:
     """Velocity of a body at a point in ground [m/s] and its angular velocity [rad/s], each [..., 3]."""
     if body == GROUND:
         return torch.zeros_like(point), torch.zeros_like(point)
@@ -131,8 +135,8 @@ class Bushing:
         z = torch.atan2(-relative[..., 0, 1], relative[..., 0, 0])
         deflection = torch.cat([torch.stack([x, y, z], dim=-1), _turn(into, p2 - p1)], dim=-1)
         rates = _angle_rates(y, z)
-        v1, w1 = _velocity(poses, motion, self.first.body, p2)
-        v2, w2 = _velocity(poses, motion, self.second.body, p2)
+        v1, w1 = velocity_at(poses, motion, self.first.body, p2)
+        v2, w2 = velocity_at(poses, motion, self.second.body, p2)
         turning = _turn(rates @ r2.transpose(-1, -2), w2 - w1)
         rate = torch.cat([turning, _turn(into, v2 - v1)], dim=-1)
         damping = torch.tensor(self.damping, dtype=rate.dtype, device=rate.device)
@@ -154,7 +158,9 @@ def _angle_rates(y: Tensor, z: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class SphereOnFloor:
-    """OpenSim's ``SmoothSphereHalfSpaceForce``: Hunt-Crossley contact smoothed to be differentiable everywhere.
+    """A sphere and a half space, either of which may move; OpenSim's ``SmoothSphereHalfSpaceForce``.
+
+    Many spheres on floors that do not move are quicker as a `contact.ContactModel`.
 
     Args:
         name: Its name.
@@ -162,15 +168,7 @@ class SphereOnFloor:
         center: Its centre in that body [m], shape [3].
         radius: Its radius [m].
         floor: The half space; it lies where the frame's x is positive.
-        stiffness: Plane strain modulus [N/m²].
-        dissipation: [s/m].
-        friction: Coefficients of static, dynamic and viscous friction [-, -, s/m].
-        transition: Velocity at which friction is fully on [m/s].
-        smoothing: Steepness of the onset with indentation [1/m] and with velocity [s/m].
-        least: Smallest squared length and velocity, so that roots have derivatives.
-
-    Source: Serrancolí et al., Front Bioeng Biotechnol 7 (2019), smooth version of Hunt and Crossley, J Appl Mech 42
-    (1975); the friction of Hollars as in Sherman et al. 2011. Checked against the wheel.
+        law: How they touch.
     """
 
     name: str
@@ -178,36 +176,21 @@ class SphereOnFloor:
     center: Tensor
     radius: float
     floor: BodyFrame
-    stiffness: float
-    dissipation: float
-    friction: tuple[float, float, float]
-    transition: float
-    smoothing: tuple[float, float]
-    least: float
+    law: ContactLaw
 
     def __call__(self, poses: BodyPoses, motion: BodyMotion) -> list[tuple[int, Wrench]]:
         """See :class:`BodyForce`."""
         rotation, origin = self.floor.in_ground(poses)
-        normal = rotation[..., :, 0]
+        inward = rotation[..., :, 0]
         center = poses.point(self.body, self.center)
-        depth = ((center - origin) * normal).sum(-1) + self.radius
-        point = center + (self.radius - 0.5 * depth)[..., None] * normal
-        moving, _ = _velocity(poses, motion, self.body, point)
-        floor, _ = _velocity(poses, motion, self.floor.body, point)
+        depth = ((center - origin) * inward).sum(-1) + self.radius
+        point = center + (self.radius - 0.5 * depth)[..., None] * inward
+        moving, _ = velocity_at(poses, motion, self.body, point)
+        floor, _ = velocity_at(poses, motion, self.floor.body, point)
         slip = moving - floor
-        closing = (slip * normal).sum(-1)
-        slip = slip - closing[..., None] * normal
-        k = 0.5 * self.stiffness ** (2 / 3)
-        hertz = 4 / 3 * k * (self.radius * k) ** 0.5 * (depth**2 + self.least) ** 0.75
-        hertz = hertz * (0.5 + 0.5 * torch.tanh(self.smoothing[0] * depth))
-        pressed = hertz * (1 + 1.5 * self.dissipation * closing)
-        if self.dissipation > 0:
-            pressed = pressed * (0.5 + 0.5 * torch.tanh(self.smoothing[1] * (closing + 2 / (3 * self.dissipation))))
-        speed = torch.sqrt((slip**2).sum(-1) + self.least)
-        ratio = speed / self.transition
-        static, dynamic, viscous = self.friction
-        rubbing = ratio.clamp(max=1.0) * (dynamic + 2 * (static - dynamic) / (1 + ratio**2)) + viscous * speed
-        force = -pressed[..., None] * (normal + (rubbing / speed)[..., None] * slip)
+        closing = (slip * inward).sum(-1)
+        pressed, rubbed = self.law(depth, closing, slip - closing[..., None] * inward, self.radius)
+        force = rubbed - pressed[..., None] * inward
         moment = torch.linalg.cross(point, force)
         return [(self.body, (force, moment)), (self.floor.body, (-force, -moment))]
 
@@ -222,3 +205,24 @@ def body_wrenches(forces: Sequence[BodyForce], poses: BodyPoses, motion: BodyMot
             before = total.get(body)
             total[body] = (force, moment) if before is None else (before[0] + force, before[1] + moment)
     return total
+
+
+def body_states(skeleton: Skeleton, q: Tensor, v: Tensor) -> tuple[BodyPoses, BodyMotion]:
+    """Poses and velocities of all bodies in ground, for forces that follow from them.
+
+    Args:
+        skeleton: The skeleton.
+        q: Positions, shape [..., nq], or without coupled coordinates.
+        v: Speeds, shape [..., nv], alike.
+
+    Raises:
+        DataError: Shapes, devices or precisions do not fit.
+    """
+    given = check(skeleton, q, {"v": v})
+    q, v, still = given.tensors["q"], given.tensors["v"], None
+    if given.reduced:
+        q, v, still = fill(skeleton, q, v)
+    tree = tree_pose(skeleton, q)
+    motion, _ = tree_motion(skeleton, tree, q, v, torch.zeros_like(v) if still is None else still)
+    position = tree.poses.position + tree.anchor[..., None, :]
+    return dataclasses.replace(tree.poses, position=position), motion

@@ -14,7 +14,7 @@ from motorque.errors import DataError
 from motorque.files.external_loads import ExternalLoads, check_cover, interpolate_loads, read_loads
 from motorque.files.motion_files import read_motion, write_kinetics
 from motorque.files.osim import OsimModel, read_osim
-from motorque.files.osim_forces import CONTACT, MUSCLES, ModelForces, has_contact_forces, read_model_forces
+from motorque.files.osim_forces import CONTACT, MUSCLES, has_contact_forces, read_model_forces
 from motorque.files.output import replacing
 from motorque.fitting.feet import has_feet
 from motorque.fitting.load_checks import check_loads
@@ -26,6 +26,7 @@ from motorque.mechanics.dynamics import inverse_dynamics
 from motorque.mechanics.inverse_dynamics import body_motion
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.mechanics.model_forces import coordinate_forces
+from motorque.mechanics.passive import ModelForces
 from motorque.mechanics.speeds import has_balls, speeds_from_rates
 from motorque.series import Kinetics, Loads, Motion
 from motorque.signals import NaturalSpline, opensim_lowpass
