@@ -39,9 +39,36 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.fitting.scale_from_motion import fit_body as fit_body
     from motorque.journal import Journal as Journal
     from motorque.journal import Notice as Notice
+    from motorque.mechanics.derivatives import inverse_dynamics_derivatives as inverse_dynamics_derivatives
+    from motorque.mechanics.dynamics import bias_forces as bias_forces
+    from motorque.mechanics.dynamics import forward_dynamics as forward_dynamics
+    from motorque.mechanics.dynamics import gravity_forces as gravity_forces
+    from motorque.mechanics.dynamics import inverse_dynamics as inverse_dynamics
+    from motorque.mechanics.dynamics import mass_matrix as mass_matrix
+    from motorque.mechanics.energy import kinetic_energy as kinetic_energy
+    from motorque.mechanics.energy import momentum as momentum
+    from motorque.mechanics.energy import potential_energy as potential_energy
+    from motorque.mechanics.jacobians import body_jacobian as body_jacobian
+    from motorque.mechanics.jacobians import body_jacobian_rate as body_jacobian_rate
+    from motorque.mechanics.jacobians import center_of_mass_jacobian as center_of_mass_jacobian
+    from motorque.mechanics.jacobians import center_of_mass_jacobian_rate as center_of_mass_jacobian_rate
+    from motorque.mechanics.jacobians import point_jacobian as point_jacobian
+    from motorque.mechanics.jacobians import point_jacobian_rate as point_jacobian_rate
+    from motorque.mechanics.joint_reactions import ball_torques as ball_torques
+    from motorque.mechanics.joint_reactions import joint_reactions as joint_reactions
     from motorque.mechanics.kinematics import center_of_mass as center_of_mass
     from motorque.mechanics.kinematics import forward_kinematics as forward_kinematics
     from motorque.mechanics.kinematics import marker_positions as marker_positions
+    from motorque.mechanics.position_rates import convert_speeds as convert_speeds
+    from motorque.mechanics.position_rates import position_rates as position_rates
+    from motorque.mechanics.simulate import Simulation as Simulation
+    from motorque.mechanics.simulate import simulate as simulate
+    from motorque.mechanics.velocities import body_accelerations as body_accelerations
+    from motorque.mechanics.velocities import body_velocities as body_velocities
+    from motorque.mechanics.velocities import center_of_mass_acceleration as center_of_mass_acceleration
+    from motorque.mechanics.velocities import center_of_mass_velocity as center_of_mass_velocity
+    from motorque.mechanics.velocities import point_acceleration as point_acceleration
+    from motorque.mechanics.velocities import point_velocity as point_velocity
     from motorque.progress import TerminalProgress as TerminalProgress
     from motorque.series import Kinetics as Kinetics
     from motorque.series import Load as Load
@@ -53,11 +80,14 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.skeleton.fullbody import fullbody as fullbody
     from motorque.skeleton.marker_sets import match_markers as match_markers
     from motorque.skeleton.marker_sets import skeleton_with_markers as skeleton_with_markers
+    from motorque.skeleton.rotations import convert_positions as convert_positions
     from motorque.skeleton.scaling import apply_scales as apply_scales
+    from motorque.skeleton.smpl import smpl as smpl
+    from motorque.skeleton.smpl import smpl_positions as smpl_positions
     from motorque.workflows.analyze import analyze as analyze
     from motorque.workflows.ground_loads import loads_step as loads_step
     from motorque.workflows.inverse_dynamics import id_step as id_step
-    from motorque.workflows.inverse_dynamics import inverse_dynamics_step as inverse_dynamics
+    from motorque.workflows.inverse_dynamics import inverse_dynamics_step as joint_moments
     from motorque.workflows.inverse_kinematics import ik_step as ik_step
     from motorque.workflows.scale import scale_step as scale_step
 
@@ -85,9 +115,12 @@ _ROOM = {
     "TerminalProgress": "progress",
     # the body
     "apply_scales": "skeleton.scaling",
+    "convert_positions": "skeleton.rotations",
     "fullbody": "skeleton.fullbody",
     "match_markers": "skeleton.marker_sets",
     "skeleton_with_markers": "skeleton.marker_sets",
+    "smpl": "skeleton.smpl",
+    "smpl_positions": "skeleton.smpl",
     # files
     "load_skeleton": "files.osim",
     "read_c3d": "files.c3d",
@@ -104,9 +137,36 @@ _ROOM = {
     "write_osim": "files.osim_write",
     "write_trc": "files.trc",
     # the physics, on tensors
+    "ball_torques": "mechanics.joint_reactions",
+    "bias_forces": "mechanics.dynamics",
+    "body_accelerations": "mechanics.velocities",
+    "body_jacobian": "mechanics.jacobians",
+    "body_jacobian_rate": "mechanics.jacobians",
+    "body_velocities": "mechanics.velocities",
     "center_of_mass": "mechanics.kinematics",
+    "center_of_mass_acceleration": "mechanics.velocities",
+    "center_of_mass_jacobian": "mechanics.jacobians",
+    "center_of_mass_jacobian_rate": "mechanics.jacobians",
+    "center_of_mass_velocity": "mechanics.velocities",
+    "convert_speeds": "mechanics.position_rates",
+    "forward_dynamics": "mechanics.dynamics",
     "forward_kinematics": "mechanics.kinematics",
+    "gravity_forces": "mechanics.dynamics",
+    "inverse_dynamics": "mechanics.dynamics",
+    "inverse_dynamics_derivatives": "mechanics.derivatives",
+    "joint_reactions": "mechanics.joint_reactions",
+    "kinetic_energy": "mechanics.energy",
     "marker_positions": "mechanics.kinematics",
+    "mass_matrix": "mechanics.dynamics",
+    "momentum": "mechanics.energy",
+    "point_acceleration": "mechanics.velocities",
+    "point_jacobian": "mechanics.jacobians",
+    "point_jacobian_rate": "mechanics.jacobians",
+    "point_velocity": "mechanics.velocities",
+    "position_rates": "mechanics.position_rates",
+    "potential_energy": "mechanics.energy",
+    "simulate": "mechanics.simulate",
+    "Simulation": "mechanics.simulate",
     # fitting
     "CoordinateTask": "fitting.ik",
     "estimate_ground_loads": "fitting.ground_loads",
@@ -114,11 +174,11 @@ _ROOM = {
     "inverse_kinematics": "fitting.ik",
     "measure_scales": "fitting.scale",
     "place_markers": "fitting.marker_placement",
-    # whole steps: inverse dynamics of a Motion under Loads, and the command line's from files to files
+    # whole steps: joint moments of a Motion under Loads, and the command line's from files to files
     "analyze": "workflows.analyze",
     "id_step": "workflows.inverse_dynamics",
     "ik_step": "workflows.inverse_kinematics",
-    "inverse_dynamics": "workflows.inverse_dynamics:inverse_dynamics_step",
+    "joint_moments": "workflows.inverse_dynamics:inverse_dynamics_step",
     "loads_step": "workflows.ground_loads",
     "scale_step": "workflows.scale",
 }
