@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -90,12 +91,14 @@ print(time.perf_counter() - began)
 """
 
 _MEMORY = """
-import resource, sys, torch
+import re, sys, torch
 import motorque as mq
 from motorque.mechanics.dynamics import inverse_dynamics
 frames = int(sys.argv[1])
 body = mq.skeleton.smpl(rotations="quaternion").to(dtype=torch.float32)
-def run(frames, measure):
+def status(name):  # KiB
+    return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
+def run(frames):
     q = torch.zeros(frames, body.nq)
     q[:, [c[3] for c in body.position_columns[1]]] = 1.0
     arrays = [q, *(torch.ones(frames, body.nv) for _ in range(2))]
@@ -103,13 +106,13 @@ def run(frames, measure):
     for x in arrays:
         x.requires_grad_()
     weights = torch.ones(frames, body.nv)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    open("/proc/self/clear_refs", "w").write("5")  # the largest size starts anew from the present one
+    before = status("VmRSS")
     tau = inverse_dynamics(body, *arrays, backend="compiled")
     found = torch.autograd.grad(tau, arrays, weights)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return 1024 * (after - before) / inputs
-run(64, False)
-print(run(frames, True))
+    return 1024 * (status("VmHWM") - before) / inputs
+run(64)
+print(run(frames))
 """
 
 
@@ -132,7 +135,12 @@ def compile_times() -> dict[str, float]:
 
 
 def extra_memory(frames: int) -> float:
-    """Largest extra memory of a process during inverse dynamics and its gradient, in multiples of the inputs."""
+    """Largest extra memory of a process during inverse dynamics and its gradient, in multiples of the inputs.
+
+    Linux only: elsewhere nan.
+    """
+    if not Path("/proc/self/clear_refs").exists():
+        return float("nan")
     with tempfile.TemporaryDirectory() as folder:
         return statistics.median(_fresh(_MEMORY, folder, str(frames)) for _ in range(3))
 
