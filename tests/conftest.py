@@ -10,6 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Kernels that tests compile stay in the checkout, beside pytest's own cache.
+KERNELS = ROOT / ".pytest_cache" / "kernels"
+KERNELS.mkdir(parents=True, exist_ok=True, mode=0o700)
+os.environ.setdefault("MOTORQUE_CACHE", str(KERNELS))
+
 
 def data_folder() -> Path:
     """The folder of reference recordings, which may not exist."""

@@ -238,6 +238,16 @@ def test_kernels_are_kept_on_disk_and_checked_when_read(tmp_path: Path) -> None:
     assert fresh_process(RUN, folder).split() == first
 
 
+def test_old_kernels_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTORQUE_CACHE", str(tmp_path))
+    monkeypatch.setattr(machine, "MOST_KERNELS", 3)
+    tmp_path.chmod(0o700)
+    for number in range(5):
+        machine.keep(f"kernel{number}", b"code")
+        os.utime(tmp_path / f"kernel{number}.kernel", (number, number))
+    assert [machine.load(f"kernel{number}") for number in range(5)] == [None, None, *[b"code"] * 3]
+
+
 def test_without_llvmlite_torch_answers_after_one_notice(tmp_path: Path) -> None:
     code = """
 import sys, warnings

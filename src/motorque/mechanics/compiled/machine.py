@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 KERNEL = "kernel"
+MOST_KERNELS = 256
+"""Kernels that are kept on disk, about 100 KB each."""
 Entry = Callable[[int, int, int, int, int, int, int], None]
 _LOCK = threading.RLock()
 _SIGNATURE = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5, ctypes.c_int64, ctypes.c_int64)
@@ -151,11 +153,19 @@ def keep(key: str, code: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(hashlib.sha256(code).digest() + code)
             os.replace(name, folder / f"{key}.kernel")
+            _forget_the_oldest(folder)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError:
         pass
+
+
+def _forget_the_oldest(folder: Path) -> None:
+    """Kernels of versions and skeletons that are no more would pile up; one that is missed is compiled again."""
+    kept = sorted(folder.glob("*.kernel"), key=lambda path: path.stat().st_mtime)
+    for path in kept[:-MOST_KERNELS]:
+        path.unlink(missing_ok=True)
 
 
 def compile_assembly(assembly: str, *, optimization: int = 1) -> bytes:
