@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.mechanics.dynamics import forward_dynamics as forward_dynamics
     from motorque.mechanics.dynamics import gravity_forces as gravity_forces
     from motorque.mechanics.dynamics import inverse_dynamics as inverse_dynamics
+    from motorque.mechanics.dynamics import inverse_mass_matrix as inverse_mass_matrix
     from motorque.mechanics.dynamics import mass_matrix as mass_matrix
     from motorque.mechanics.energy import kinetic_energy as kinetic_energy
     from motorque.mechanics.energy import momentum as momentum
@@ -154,6 +155,7 @@ _ROOM = {
     "gravity_forces": "mechanics.dynamics",
     "inverse_dynamics": "mechanics.dynamics",
     "inverse_dynamics_derivatives": "mechanics.derivatives",
+    "inverse_mass_matrix": "mechanics.dynamics",
     "joint_reactions": "mechanics.joint_reactions",
     "kinetic_energy": "mechanics.energy",
     "marker_positions": "mechanics.kinematics",

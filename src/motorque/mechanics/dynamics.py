@@ -13,7 +13,7 @@ from motorque.mechanics.compiled.accelerations import ForwardDynamics
 from motorque.mechanics.compiled.backend import InverseDynamics, run
 from motorque.mechanics.compiled.plan import can_be_compiled, open_fields, plan_of
 from motorque.mechanics.compiled.programs import Task
-from motorque.mechanics.forward_dynamics import forward_dynamics_torch
+from motorque.mechanics.forward_dynamics import forward_dynamics_torch, inverse_mass_matrix_torch
 from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch
 from motorque.mechanics.loops import refuse_loops
 from motorque.mechanics.mass_matrix import bias_forces_torch, gravity_forces_torch, mass_matrix_torch
@@ -105,6 +105,24 @@ def mass_matrix(skeleton: Skeleton, q: Tensor, *, backend: Backend = "auto") -> 
     else:
         use_compiled(backend, q, None, None, 0)
     return mass_matrix_torch(skeleton, _looked_at(skeleton, given)["q"])
+
+
+def inverse_mass_matrix(skeleton: Skeleton, q: Tensor) -> Tensor:
+    """Inverse of :func:`mass_matrix`: how the free coordinates accelerate per unit of force on each; point constraints
+    are not looked at.
+
+    Args:
+        skeleton: The skeleton.
+        q: Positions, shape [..., nq], or without coupled coordinates; columns of coupled ones are computed anew.
+
+    Returns:
+        Symmetric, shape [..., number of free coordinates, the same].
+
+    Raises:
+        DataError: As for :func:`mass_matrix`.
+        ModelError: Something without mass would accelerate.
+    """
+    return inverse_mass_matrix_torch(skeleton, _looked_at(skeleton, check(skeleton, q, {}))["q"])
 
 
 def bias_forces(

@@ -18,6 +18,10 @@ FASTEST = 1e5
 METHODS = ("semi-implicit-euler", "rk4", "dopri5")
 
 
+class TooFast(ArithmeticError):
+    """Speeds grew beyond all bounds."""
+
+
 @dataclass
 class Integrator:
     """A method and its settings.
@@ -49,7 +53,8 @@ class Integrator:
         """Positions and speeds at the end of a stretch through which one chart serves.
 
         Raises:
-            ArithmeticError: Speeds grow beyond all bounds, or no step is small enough.
+            TooFast: Speeds grow beyond all bounds; of an adaptive method perhaps only in a step that was a trial.
+            ArithmeticError: No step is small enough.
         """
         if self.method == "semi-implicit-euler":
             return self._euler(start, end, q, v)
@@ -89,7 +94,7 @@ class Integrator:
     def _watch(self, v: Tensor) -> None:
         if not bool(v.detach().abs().amax() < FASTEST):  # also where it is no number
             self.fastest = v.detach()
-            raise ArithmeticError("speeds grow beyond all bounds")
+            raise TooFast("speeds grow beyond all bounds")
 
     def _euler(self, start: float, end: float, q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Speeds first, then positions by the new speeds: symplectic, and as stable as a method of its price can be."""

@@ -15,12 +15,15 @@ from motorque.mechanics.backends import Backend
 from motorque.mechanics.charts import Layout
 from motorque.mechanics.contact import ContactModel
 from motorque.mechanics.dynamics import forward_dynamics
-from motorque.mechanics.integrators import METHODS, Integrator
+from motorque.mechanics.integrators import METHODS, Integrator, TooFast
 from motorque.mechanics.loop_projection import close_loops
 from motorque.mechanics.reduced import fold
 from motorque.progress import Progress, silent
 from motorque.skeleton.rotations import convert_positions
 from motorque.skeleton.skeleton import Skeleton
+
+SHORTEST = 1e-7
+"""Stretch of time [s] below which speeds beyond all bounds are not a trial step's fault."""
 
 Controller = Callable[[float, Tensor, Tensor], Tensor]
 """Forces [..., nv] from the time [s], positions [..., nq] and speeds [..., nv], in the skeleton's own formats."""
@@ -131,19 +134,23 @@ def simulate(
     integrator = Integrator(layout, accelerations, method, rtol, atol, step)
     found = [outside(q, v)]
     moments = times.detach().double().tolist()
+    longest = float("inf")
     for start, end in zip(moments[:-1], moments[1:], strict=True):
         time = start
         while time < end:
-            until = min(end, time + max(layout.reach(v), 1e-9))
+            until = min(end, time + min(longest, max(layout.reach(v), 1e-9)))
             if inner.point_constraints:
                 until = min(until, time + max(step, 2e-3))
             until = end if end - until < 1e-9 * (end - start) else until
             try:
                 new_q, new_v = integrator.advance(time, until, q, v)
             except ArithmeticError as error:
+                if isinstance(error, TooFast) and method == "dopri5" and until - time > SHORTEST:
+                    longest = 0.5 * (until - time)  # perhaps it was a trial step that led too far, into a floor maybe
+                    continue
                 raise _diverged(skeleton, integrator, str(error)) from None
             q, v = close_loops(inner, new_q, new_v, held) if inner.point_constraints else (new_q, new_v)
-            time = until
+            time, longest = until, 2 * longest
             progress("simulating", (time - moments[0]) / (moments[-1] - moments[0]))
         found.append(outside(q, v))
     return Simulation(
