@@ -17,6 +17,7 @@ from motorque.mechanics.inverse_dynamics import BodyMotion, tree_motion
 from motorque.mechanics.kinematics import BodyPoses
 from motorque.mechanics.reduced import fill
 from motorque.mechanics.tree import tree_pose
+from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 DEFLECTIONS = ("theta_x", "theta_y", "theta_z", "delta_x", "delta_y", "delta_z")
@@ -87,7 +88,7 @@ class LinearStiffness:
 
     def __call__(self, deflection: Tensor) -> Tensor:
         """See :class:`Stiffness`."""
-        return deflection * torch.tensor(self.values, dtype=deflection.dtype, device=deflection.device)
+        return deflection * constant(self.values, deflection.device, deflection.dtype)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Bushing:
         v2, w2 = velocity_at(poses, motion, self.second.body, p2)
         turning = _turn(rates @ r2.transpose(-1, -2), w2 - w1)
         rate = torch.cat([turning, _turn(into, v2 - v1)], dim=-1)
-        damping = torch.tensor(self.damping, dtype=rate.dtype, device=rate.device)
+        damping = constant(self.damping, rate.device, rate.dtype)
         answer = -(self.stiffness(deflection) + damping * rate)
         # Angles' generalized forces do work on angle rates; as a moment they need the transposed map.
         moment = _turn(r2 @ rates.transpose(-1, -2), answer[..., :3])

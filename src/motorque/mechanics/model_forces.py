@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from motorque.mechanics.expressions import Expression
+from motorque.skeleton.constants import constant
 
 
 class Law(Protocol):
@@ -119,8 +120,8 @@ def coordinate_forces(forces: Sequence[CoordinateForce], q: Tensor, rate: Tensor
         rate: Their time derivatives, shape [..., nq].
     """
     total = torch.zeros_like(q)
-    for force in forces:
-        index = torch.tensor([force.coordinate], device=q.device)
-        value = force.law(q[..., force.coordinate], rate[..., force.coordinate])
-        total = total.index_add(-1, index, value[..., None])
-    return total
+    if not forces:
+        return total
+    values = [force.law(q[..., force.coordinate], rate[..., force.coordinate]) for force in forces]
+    index = constant([force.coordinate for force in forces], q.device)
+    return total.index_add(-1, index, torch.stack(values, dim=-1))
