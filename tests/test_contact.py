@@ -21,6 +21,7 @@ from motorque.mechanics.velocities import point_velocity
 from motorque.skeleton.rotations import convert_positions
 from motorque.skeleton.skeleton import ContactSphere, Skeleton
 from random_trees import random_tree
+from test_constants import NoTransfer
 
 DOUBLE = torch.float64
 LAWS = [SmoothHuntCrossley(), HuntCrossley()]
@@ -299,6 +300,19 @@ def test_parameters_may_differ_between_spheres_and_carry_gradients() -> None:
         assert torch.allclose(found[:, sphere], one[:, sphere], rtol=1e-12, atol=1e-12)
     for gradient in torch.autograd.grad(found.square().sum(), [stiffness, dissipation]):
         assert bool(torch.isfinite(gradient).all()) and float(gradient.abs().max()) > 0
+
+
+@pytest.mark.parametrize("law", LAWS, ids=["smooth", "plain"])
+def test_nothing_goes_to_the_device_twice(law: ContactLaw, monkeypatch: pytest.MonkeyPatch) -> None:
+    skeleton = mq.fullbody().to("meta")
+    contact = ContactModel.of(skeleton, law)
+    q = torch.zeros(2, skeleton.nq, dtype=DOUBLE, device="meta")
+    contact.loads(skeleton, q, q)
+    with monkeypatch.context() as patched, NoTransfer():
+        for name in ("tensor", "as_tensor", "from_numpy"):
+            patched.setattr(torch, name, None)
+        loads = contact.loads(skeleton, q, q)
+    assert {force.shape for pair in loads.values() for force in pair} == {(2, 3)}
 
 
 def test_wrong_contacts_are_named() -> None:

@@ -265,9 +265,14 @@ def test_a_motion_of_another_model_is_refused(data, tmp_path):
 
 
 def test_an_unsupported_force_is_named(data, tmp_path):
-    model = read_osim(data / "opensim_tests/Scale/toyLigamentModel.osim", journal=Journal())
+    text = (data / "opensim_tests/Scale/toyLigamentModel.osim").read_text()
+    assert "<Ligament " in text
+    (tmp_path / "model.osim").write_text(
+        text.replace("<Ligament ", "<RubberBand ").replace("</Ligament>", "</RubberBand>")
+    )
+    model = read_osim(tmp_path / "model.osim", journal=Journal())
     times = np.arange(20) / 100
     motion = Motion(times, np.zeros((20, model.skeleton.nq)), model.skeleton.coordinate_names)
-    with pytest.raises(ModelError, match="Ligament .*--exclude-forces"):
+    with pytest.raises(ModelError, match="RubberBand .*--exclude-forces"):
         inverse_dynamics_step(model, motion, journal=Journal())
     inverse_dynamics_step(model, motion, journal=Journal(), exclude_forces=["all"])

@@ -25,6 +25,7 @@ from motorque.skeleton.rotations import convert_positions
 from motorque.skeleton.skeleton import Skeleton
 from moving_bodies import positions_along
 from random_trees import random_motion, random_tree
+from test_constants import NoTransfer
 
 DOUBLE = torch.float64
 
@@ -242,6 +243,18 @@ def test_reduced_coordinates_and_single_precision(data: Path) -> None:
     tau, loads = small(single, q.float(), v.float())
     assert tau.dtype == torch.float32 and all(x.dtype == torch.float32 for pair in loads.values() for x in pair)
     assert torch.allclose(tau.double(), whole_tau, rtol=1e-4, atol=1e-4 * float(whole_tau.abs().max()))
+
+
+def test_nothing_goes_to_the_device_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = random_tree(2, "revolute", bodies=5)
+    there, forces = tree.to("meta"), ball_forces(tree).to("meta")
+    q = torch.zeros(2, tree.nq, dtype=DOUBLE, device="meta")
+    forces(there, q, q)
+    with monkeypatch.context() as patched, NoTransfer():
+        for name in ("tensor", "as_tensor", "from_numpy"):
+            patched.setattr(torch, name, None)
+        tau, loads = forces(there, q, q)
+    assert tau.shape == (2, tree.nv) and loads
 
 
 def test_points_in_one_place_have_no_direction() -> None:

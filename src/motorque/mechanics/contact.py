@@ -45,6 +45,8 @@ class Floor:
     normal: Tensor
 
     def __post_init__(self) -> None:
+        if self.normal.is_meta:
+            return
         if bool(((self.normal.detach().norm(dim=-1) - 1).abs() > _UNIT).any()):
             raise ModelError("the floor's normal must be a unit vector")
 
