@@ -224,6 +224,26 @@ def _libgl() -> Finding:
     return Finding(True, "libGL", found)
 
 
+def _kernels() -> Finding:
+    """Compile mechanics for a small body, and hold them to torch's."""
+    import torch
+
+    from motorque.mechanics.compiled import machine
+    from motorque.mechanics.dynamics import inverse_dynamics
+
+    if reason := machine.why_not():
+        return Finding(None, "kernels", f"{reason}; mechanics run on torch, more slowly: pip install 'llvmlite>=0.45'")
+    body = motorque.fullbody()
+    x = torch.full((3, body.nv), 0.1, dtype=torch.float64)
+    one, two = (inverse_dynamics(body, x, x, x, backend=b) for b in ("compiled", "torch"))
+    _expect(
+        bool(torch.allclose(one, two, rtol=0, atol=1e-9 * float(two.abs().max()))), "computes other moments than torch"
+    )
+    folder = machine.cache_folder()
+    where = f"kept in {folder}" if folder else "kept nowhere (MOTORQUE_CACHE is off, or its folder is not safe)"
+    return Finding(True, "kernels", f"llvmlite {_version('llvmlite')}, {machine.processor().instructions}, {where}")
+
+
 def _cuda() -> Finding:
     import torch
 
@@ -247,6 +267,7 @@ CORE: dict[str, Callable[[], Finding | str]] = {
 }
 
 OPTIONAL: dict[str, Callable[[], Finding | str]] = {
+    "kernels": _kernels,
     "opensim": _opensim,
     "mediapipe": _mediapipe,
     "opencv": _opencv,
