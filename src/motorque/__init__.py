@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.files.motion_files import write_motion as write_motion
     from motorque.files.osim import load_skeleton as load_skeleton
     from motorque.files.osim import read_osim as read_osim
+    from motorque.files.osim_forces import read_model_forces as read_model_forces
     from motorque.files.osim_scale import scale_osim as scale_osim
     from motorque.files.osim_write import write_osim as write_osim
     from motorque.files.output import OutputFolder as OutputFolder
@@ -39,6 +40,10 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.fitting.scale_from_motion import fit_body as fit_body
     from motorque.journal import Journal as Journal
     from motorque.journal import Notice as Notice
+    from motorque.mechanics.contact import ContactModel as ContactModel
+    from motorque.mechanics.contact import Floor as Floor
+    from motorque.mechanics.contact_laws import HuntCrossley as HuntCrossley
+    from motorque.mechanics.contact_laws import SmoothHuntCrossley as SmoothHuntCrossley
     from motorque.mechanics.derivatives import inverse_dynamics_derivatives as inverse_dynamics_derivatives
     from motorque.mechanics.dynamics import bias_forces as bias_forces
     from motorque.mechanics.dynamics import forward_dynamics as forward_dynamics
@@ -60,6 +65,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.mechanics.kinematics import center_of_mass as center_of_mass
     from motorque.mechanics.kinematics import forward_kinematics as forward_kinematics
     from motorque.mechanics.kinematics import marker_positions as marker_positions
+    from motorque.mechanics.passive import ModelForces as ModelForces
     from motorque.mechanics.position_rates import convert_speeds as convert_speeds
     from motorque.mechanics.position_rates import position_rates as position_rates
     from motorque.mechanics.simulate import Simulation as Simulation
@@ -127,6 +133,7 @@ _ROOM = {
     "read_c3d": "files.c3d",
     "read_kinetics": "files.motion_files",
     "read_loads": "files.external_loads",
+    "read_model_forces": "files.osim_forces",
     "read_motion": "files.motion_files",
     "read_osim": "files.osim",
     "read_storage": "files.storage",
@@ -149,10 +156,13 @@ _ROOM = {
     "center_of_mass_jacobian": "mechanics.jacobians",
     "center_of_mass_jacobian_rate": "mechanics.jacobians",
     "center_of_mass_velocity": "mechanics.velocities",
+    "ContactModel": "mechanics.contact",
     "convert_speeds": "mechanics.position_rates",
+    "Floor": "mechanics.contact",
     "forward_dynamics": "mechanics.dynamics",
     "forward_kinematics": "mechanics.kinematics",
     "gravity_forces": "mechanics.dynamics",
+    "HuntCrossley": "mechanics.contact_laws",
     "inverse_dynamics": "mechanics.dynamics",
     "inverse_dynamics_derivatives": "mechanics.derivatives",
     "inverse_mass_matrix": "mechanics.dynamics",
@@ -160,6 +170,7 @@ _ROOM = {
     "kinetic_energy": "mechanics.energy",
     "marker_positions": "mechanics.kinematics",
     "mass_matrix": "mechanics.dynamics",
+    "ModelForces": "mechanics.passive",
     "momentum": "mechanics.energy",
     "point_acceleration": "mechanics.velocities",
     "point_jacobian": "mechanics.jacobians",
@@ -169,6 +180,7 @@ _ROOM = {
     "potential_energy": "mechanics.energy",
     "simulate": "mechanics.simulate",
     "Simulation": "mechanics.simulate",
+    "SmoothHuntCrossley": "mechanics.contact_laws",
     # fitting
     "CoordinateTask": "fitting.ik",
     "estimate_ground_loads": "fitting.ground_loads",
