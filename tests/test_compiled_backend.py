@@ -310,6 +310,14 @@ def test_wrong_input_is_named(body: Skeleton, backend: str) -> None:
         inverse_dynamics(body, q, v, a, backend="fortran")  # type: ignore[arg-type]
 
 
+def test_half_precision_gets_torch(body: Skeleton) -> None:
+    half = body.to(dtype=torch.float16)
+    arrays = motion(body, 2, dtype=torch.float16)
+    assert inverse_dynamics(half, *arrays).dtype == torch.float16
+    with pytest.raises(DataError, match="computes in float32 and float64, not in float16"):
+        inverse_dynamics(half, *arrays, backend="compiled")
+
+
 def test_no_warnings(body: Skeleton) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

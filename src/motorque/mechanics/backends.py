@@ -43,6 +43,13 @@ def use_compiled(backend: str, like: Tensor, plan: Plan | None, task: Task | Non
         if backend == "compiled":
             raise DataError(f"the compiled back end works on the CPU, not on {like.device}; use backend='torch' there")
         return False
+    if like.dtype not in (torch.float32, torch.float64):
+        if backend == "compiled":
+            raise DataError(
+                f"the compiled back end computes in float32 and float64, not in {str(like.dtype).removeprefix('torch.')};"
+                " use backend='torch' or another precision"
+            )
+        return False
     if _within_transform(like):
         if backend == "compiled":
             raise DataError("the compiled back end has no forward derivatives and no vmap; use backend='torch' there")
