@@ -45,9 +45,10 @@ def use_compiled(backend: str, like: Tensor, plan: Plan | None, task: Task | Non
         return False
     if like.dtype not in (torch.float32, torch.float64):
         if backend == "compiled":
+            precision = str(like.dtype).removeprefix("torch.")
             raise DataError(
-                f"the compiled back end computes in float32 and float64, not in {str(like.dtype).removeprefix('torch.')};"
-                " use backend='torch' or another precision"
+                f"the compiled back end computes in float32 and float64, not in {precision}; use backend='torch' or "
+                "another precision"
             )
         return False
     if _within_transform(like):
