@@ -1,9 +1,11 @@
 """The things that flow: plain frozen dataclasses with checked shapes, times and names (numpy, SI units, ground)."""
 
+from motorque.series.camera import Camera
+from motorque.series.keypoints import KEYPOINT_NAMES, Keypoints
 from motorque.series.kinetics import Kinetics
 from motorque.series.loads import Load, Loads
 from motorque.series.markers import Markers
 from motorque.series.motion import Motion
 from motorque.series.scales import Scales
 
-__all__ = ["Kinetics", "Load", "Loads", "Markers", "Motion", "Scales"]
+__all__ = ["KEYPOINT_NAMES", "Camera", "Keypoints", "Kinetics", "Load", "Loads", "Markers", "Motion", "Scales"]
