@@ -29,6 +29,9 @@ $(VENV)/core.stamp: $(DEFINITION) tools/make_venv.sh
 	@# The build tool comes from constraints.txt as well: a build of its own would take whatever is newest.
 	@$(PIP) install --constraint constraints.txt hatchling editables
 	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable .
+	@# Keypoints from video: mediapipe without jax, which its pose model does not need, and an OpenCV without windows.
+	@$(PIP) install --constraint constraints.txt --no-deps mediapipe opencv-contrib-python-headless
+	@$(PIP) install --constraint constraints.txt absl-py attrs flatbuffers matplotlib protobuf
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp

@@ -1,0 +1,68 @@
+"""What a user should know of keypoints before anything is computed from them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from motorque.journal import Journal
+from motorque.series import Keypoints
+
+UNSURE = 0.3
+"""Confidence below which a point is more guessed than seen."""
+
+HARDLY_EVER = 0.2
+"""A part of the body that is seen in less than this share of the frames is named."""
+
+EDGE = 0.04
+"""Share of the picture's size within which a body part is at its edge."""
+
+PARTS = {
+    "head": ("nose", "ear_r", "ear_l", "eye_r", "eye_l", "head_top"),
+    "right arm": ("elbow_r", "wrist_r"),
+    "left arm": ("elbow_l", "wrist_l"),
+    "right leg": ("knee_r", "ankle_r"),
+    "left leg": ("knee_l", "ankle_l"),
+    "feet": ("heel_r", "toe_r", "heel_l", "toe_l", "big_toe_r", "big_toe_l"),
+}
+
+
+def check_keypoints(keypoints: Keypoints, journal: Journal, *, about: str) -> None:
+    """Record when the person is missing, and which parts of the body are hardly ever seen."""
+    found = np.asarray(keypoints.seen.any(1))
+    for first, last in _runs(~found):
+        journal.warn(_missing(keypoints, found, first, last), about)
+    if not found.any():
+        return
+    names = keypoints.names
+    sure = keypoints.confidence[found] >= UNSURE
+    hidden = []
+    for part, points in PARTS.items():
+        pick = [names.index(name) for name in points if name in names]
+        if pick and sure[:, pick].any(1).mean() < HARDLY_EVER:
+            hidden.append(part)
+    if hidden:
+        share = "half of the body is" if {"right leg", "left leg"} <= set(hidden) else f"{', '.join(hidden)}:"
+        what = f"{share} hidden almost all the time ({', '.join(hidden)})" if share.startswith("half") else ""
+        journal.warn(
+            (what or f"{share} hidden almost all the time") + "; those angles rest on what is usual, not on the video",
+            about,
+        )
+
+
+def _missing(keypoints: Keypoints, found: np.ndarray, first: int, last: int) -> str:
+    times = keypoints.times
+    when = f"from {times[first]:.2f} to {times[last]:.2f} s" if last > first else f"at {times[first]:.2f} s"
+    beside = first - 1 if first > 0 else last + 1
+    if not 0 <= beside < len(times):
+        return f"the person is not found {when}"
+    points = keypoints.points[beside][keypoints.seen[beside]]
+    size = np.array(keypoints.size)
+    at_edge = bool(((points < EDGE * size) | (points > (1 - EDGE) * size)).any())
+    if first == 0:
+        return f"the person is not {'in the picture' if at_edge else 'found'} until {times[last]:.2f} s"
+    return f"the person {'is out of the picture' if at_edge else 'is not found'} {when}"
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
