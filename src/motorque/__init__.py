@@ -77,6 +77,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.mechanics.velocities import point_acceleration as point_acceleration
     from motorque.mechanics.velocities import point_velocity as point_velocity
     from motorque.progress import TerminalProgress as TerminalProgress
+    from motorque.series import Camera as Camera
+    from motorque.series import Keypoints as Keypoints
     from motorque.series import Kinetics as Kinetics
     from motorque.series import Load as Load
     from motorque.series import Loads as Loads
@@ -91,17 +93,27 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.skeleton.scaling import apply_scales as apply_scales
     from motorque.skeleton.smpl import smpl as smpl
     from motorque.skeleton.smpl import smpl_positions as smpl_positions
+    from motorque.vision.keypoint_file import VideoKeypoints as VideoKeypoints
+    from motorque.vision.keypoint_file import read_keypoints as read_keypoints
+    from motorque.vision.keypoint_file import read_video_keypoints as read_video_keypoints
+    from motorque.vision.keypoint_file import write_keypoints as write_keypoints
+    from motorque.vision.keypoints import find_keypoints as find_keypoints
+    from motorque.vision.openpose_json import read_openpose as read_openpose
+    from motorque.vision.video import Video as Video
     from motorque.workflows.analyze import analyze as analyze
     from motorque.workflows.ground_loads import loads_step as loads_step
     from motorque.workflows.inverse_dynamics import id_step as id_step
     from motorque.workflows.inverse_dynamics import inverse_dynamics_step as joint_moments
     from motorque.workflows.inverse_kinematics import ik_step as ik_step
+    from motorque.workflows.keypoints import keypoints_step as keypoints_step
     from motorque.workflows.scale import scale_step as scale_step
 
 __version__ = "0.1.0"
 
 _ROOM = {
     # the things that flow
+    "Camera": "series",
+    "Keypoints": "series",
     "Kinetics": "series",
     "Load": "series",
     "Loads": "series",
@@ -181,6 +193,14 @@ _ROOM = {
     "simulate": "mechanics.simulate",
     "Simulation": "mechanics.simulate",
     "SmoothHuntCrossley": "mechanics.contact_laws",
+    # video
+    "find_keypoints": "vision.keypoints",
+    "read_keypoints": "vision.keypoint_file",
+    "read_openpose": "vision.openpose_json",
+    "read_video_keypoints": "vision.keypoint_file",
+    "Video": "vision.video",
+    "VideoKeypoints": "vision.keypoint_file",
+    "write_keypoints": "vision.keypoint_file",
     # fitting
     "CoordinateTask": "fitting.ik",
     "estimate_ground_loads": "fitting.ground_loads",
@@ -193,6 +213,7 @@ _ROOM = {
     "id_step": "workflows.inverse_dynamics",
     "ik_step": "workflows.inverse_kinematics",
     "joint_moments": "workflows.inverse_dynamics:inverse_dynamics_step",
+    "keypoints_step": "workflows.keypoints",
     "loads_step": "workflows.ground_loads",
     "scale_step": "workflows.scale",
 }

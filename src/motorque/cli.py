@@ -1,4 +1,4 @@
-"""The command line: ``motorque analyze|scale|ik|id|loads|demo|doctor``.
+"""The command line: ``motorque analyze|keypoints|scale|ik|id|loads|demo|doctor``.
 
 Exit codes: 0 done; 1 a fault in motorque or, for ``doctor``, a broken installation; 2 a wrong input, said in one line;
 130 interrupted; 143 terminated.
@@ -121,6 +121,12 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--units", choices=("mm", "m"), help="unit of the marker positions; found if not given")
     _interval(sub)
 
+    sub = add("keypoints", cli_steps.keypoints, "Find the points of one person's body in a video.")
+    sub.add_argument("video", type=kind.existing_file, metavar="VIDEO", help="the video: .mp4, .mov and most others")
+    _out(sub, "KEYPOINTS.npz", "the points in pixels, with confidence; kept as they are if made the same way before")
+    _detector(sub)
+    _interval(sub)
+
     sub = add("demo", cli_steps.demo, "Analyze the built-in recording, a generated walk.")
     _out(sub, "DIR", "folder for the results; out/demo by default", default=Path("out/demo"))
     nothing = dict.fromkeys(("model", "loads", "height", "cutoff", "up", "units", "start", "end"))
@@ -205,6 +211,29 @@ def _cutoff(parser: argparse.ArgumentParser, text: str) -> None:
 def _interval(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=kind.number, metavar="S", help="leave out what is before this time [s]")
     parser.add_argument("--end", type=kind.number, metavar="S", help="leave out what is after this time [s]")
+
+
+def _detector(parser: argparse.ArgumentParser) -> None:
+    """How a video is looked at."""
+    parser.add_argument(
+        "--detector",
+        default="mediapipe",
+        metavar="mediapipe|rtmpose|DIR",
+        help="what finds the points, or a folder of OpenPose's JSON files of this video; mediapipe by default",
+    )
+    parser.add_argument("--model", type=kind.one_of(".onnx"), metavar="M.onnx", help="RTMPose model, for rtmpose")
+    parser.add_argument(
+        "--fps", type=kind.rate, metavar="HZ", default=30.0, help="look at this many frames a second at most; 30"
+    )
+    parser.add_argument(
+        "--person", type=kind.index, metavar="N", help="whom to follow, 0 the largest, 1 the next …; 0 by default"
+    )
+    parser.add_argument(
+        "--turn",
+        type=kind.turn,
+        metavar="DEG",
+        help="turn the picture counter-clockwise: 0, 90, 180, 270; found if not given",
+    )
 
 
 class _Parser(argparse.ArgumentParser):

@@ -86,6 +86,28 @@ def cutoff(text: str) -> float:
     return value
 
 
+def rate(text: str) -> float:
+    """A frame rate [Hz]."""
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is no frame rate; give frames a second above zero, such as 30")
+    return value
+
+
+def index(text: str) -> int:
+    """The number of a person, from 0."""
+    if not text.isdecimal() or len(text) > 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is no person's number; give 0 for the largest, 1 for the next …")
+    return int(text)
+
+
+def turn(text: str) -> int:
+    """A quarter turn [degrees]."""
+    if text not in ("0", "90", "180", "270"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no quarter turn; give 0, 90, 180 or 270")
+    return int(text)
+
+
 def axis(text: str) -> str:
     """An axis of the recording, with a sign if it points down: ``x``, ``-y`` …; lower case, no plus sign."""
     value = text.lower().removeprefix("+")

@@ -60,6 +60,29 @@ def _analyze(
     return f"report: {report}"
 
 
+def keypoints(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    """Run ``motorque keypoints``; returns what to tell the user."""
+    check.check_interval(options.start, options.end)
+    check.check_output_file(options.out, [options.video, options.model])
+    from motorque.workflows.keypoints import keypoints_step
+
+    found = keypoints_step(
+        options.video,
+        detector=options.detector,
+        model=options.model,
+        fps=options.fps,
+        start=options.start,
+        end=options.end,
+        person=options.person,
+        turn=options.turn,
+        out=options.out,
+        journal=journal,
+        progress=progress,
+    )
+    frames, seen = found.keypoints.seen.shape[0], int(found.keypoints.seen.any(1).sum())
+    return f"keypoints: {options.out} ({frames} frames, the person in {seen} of them)"
+
+
 def scale(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
     """Run ``motorque scale``; returns what to tell the user."""
     check.check_output_file(options.out, [options.model, options.static, options.setup])

@@ -18,8 +18,10 @@ from motorque.progress import Progress, silent
 from motorque.series import Keypoints
 from motorque.vision.camera_motion import CameraMotion
 from motorque.vision.detector import Detector, Person
+from motorque.vision.frame_choice import FrameChoice
 from motorque.vision.keypoint_checks import check_keypoints
 from motorque.vision.keypoint_file import VideoKeypoints, content_hash, read_video_keypoints, write_keypoints
+from motorque.vision.openpose_json import read_openpose
 from motorque.vision.person import Follower, spans
 from motorque.vision.picture import turned as turn_picture
 from motorque.vision.upright import find_turn
@@ -32,11 +34,11 @@ AHEAD = 3
 """Frames that are decoded ahead of the detector, by a thread of its own."""
 
 
-def detect_keypoints(
+def find_keypoints(
     path: Path | str,
     *,
-    detector: Callable[[], Detector],
-    label: str,
+    detector: str | Path | Detector = "mediapipe",
+    model: Path | str | None = None,
     fps: float = FPS,
     start: float | None = None,
     end: float | None = None,
@@ -50,12 +52,12 @@ def detect_keypoints(
 
     Args:
         path: The video.
-        detector: Makes the detector; not called where the result is already on disk.
-        label: The detector's label.
+        detector: ``"mediapipe"``, ``"rtmpose"``, a folder of OpenPose's JSON files made from this video, or an object.
+        model: ONNX file for ``"rtmpose"``.
         fps: Frames a second to look at, at most [Hz].
         start: Leave out what is before this time [s].
         end: Leave out what is after this time [s].
-        person: Which one to follow, 0 for the largest; the largest if None.
+        person: Which one to follow, 0 for the largest in the first picture with that many; the largest if None.
         turn: By how many degrees to turn the picture counter-clockwise, 0, 90, 180 or 270; found if None.
         cache: File to keep the result in, and to take it from where it was made from the same video in the same way.
         journal: Where everything noticed is recorded.
@@ -63,12 +65,26 @@ def detect_keypoints(
 
     Raises:
         FileFormatError: The file is no video, or cannot be read.
-        DataError: Nobody is in it, or not that many people; or no frame lies between the times.
+        DataError: Nobody is in it, or not that many people; no frame lies between the times; an unknown detector.
+        MissingExtraError: The detector is not installed.
         OutputError: The result cannot be kept at ``cache``.
     """
     path = Path(path)
+    if not fps > 0:
+        raise DataError(f"fps is {fps:g}; give the frames a second to look at, above zero")
+    if turn not in (None, 0, 90, 180, 270):
+        raise DataError(f"the picture cannot be turned by {turn} degrees; give 0, 90, 180 or 270")
     own = Journal(listener=lambda notice: journal.add(notice.kind, notice.text, notice.about))
     video = Video(path, journal=own)
+    if not isinstance(detector, str | Path):
+        label, make = detector.label, _already(detector)
+    elif str(detector) in DETECTORS:
+        label, make = DETECTORS[str(detector)](model)
+    else:
+        found = _from_json(video, Path(detector), fps, start, end, person, own)
+        if cache is not None:
+            write_keypoints(cache, found)
+        return found
     key = {
         "video": content_hash(path),
         "detector": label,
@@ -85,15 +101,65 @@ def detect_keypoints(
             journal.add(notice.kind, notice.text, notice.about)
         return kept
     progress("loading the detector", 0.0)
-    at_work = detector()
+    at_work = make()
     try:
         found = _detect(video, at_work, fps, start, end, person, turn, own, progress)
     finally:
-        at_work.close()
+        if at_work is not detector:  # what the caller made stays the caller's
+            at_work.close()
     found = replace(found, notices=tuple(own.notices), key=key)
     if cache is not None:
         write_keypoints(cache, found)
     return found
+
+
+Made = tuple[str, Callable[[], Detector]]
+"""A detector's label, and what makes it: it is not made where its result is on disk."""
+
+
+def _mediapipe(model: Path | str | None) -> Made:
+    from motorque.vision.mediapipe_detector import MediaPipeDetector
+
+    if model is not None:
+        raise DataError(f"{model}: the detector mediapipe has its model built in; --model goes with --detector rtmpose")
+    return MediaPipeDetector.label, MediaPipeDetector
+
+
+def _rtmpose(model: Path | str | None) -> Made:
+    from motorque.vision import rtmpose
+
+    if model is None:
+        raise DataError("the detector rtmpose needs a model file of yours: --model FILE.onnx")
+    chosen = model
+    return rtmpose.label(chosen), lambda: rtmpose.RTMPoseDetector(chosen, finder=rtmpose.finder_if_any())
+
+
+DETECTORS: dict[str, Callable[[Path | str | None], Made]] = {"mediapipe": _mediapipe, "rtmpose": _rtmpose}
+"""The detectors that have a name."""
+
+
+def _already(detector: Detector) -> Callable[[], Detector]:
+    return lambda: detector
+
+
+def _from_json(
+    video: Video,
+    folder: Path,
+    fps: float,
+    start: float | None,
+    end: float | None,
+    person: int | None,
+    journal: Journal,
+) -> VideoKeypoints:
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: is no detector; give {', '.join(DETECTORS)}, or a folder of OpenPose's JSON files of the video"
+        )
+    keypoints = read_openpose(folder, times=video.times, size=video.size, person=person, journal=journal)
+    keypoints = keypoints.between(start, end)
+    chosen = FrameChoice.of_rate(video.rate, fps).choose((k, float(time)) for k, time in enumerate(keypoints.times))
+    keypoints = keypoints.frames(np.array([k for k, _ in chosen]))
+    return VideoKeypoints(keypoints, 0, video.focal_length, (), tuple(journal.notices))
 
 
 def _kept(cache: Path | None, key: dict[str, Any], journal: Journal) -> VideoKeypoints | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from motorque.errors import DataError, FileFormatError
 from motorque.journal import Journal
@@ -85,7 +86,7 @@ class Timeline:
         start: Time stamp of the first frame [s]; it is shown at time zero.
         duration: From the first frame to the end of the last one [s].
         rate: One over the median interval [Hz].
-        count: How many frames there are.
+        times: When each frame is shown, counted from the first one, as the file has it [s], shape [T].
         stamped: Whether the file has time stamps; where it has none, frames are taken to be evenly spaced.
         stretch: How many times slower than life the file plays; times are divided by it.
     """
@@ -93,9 +94,14 @@ class Timeline:
     start: float
     duration: float
     rate: float
-    count: int
+    times: NDArray[np.float64]
     stamped: bool
     stretch: float = 1.0
+
+    @property
+    def count(self) -> int:
+        """How many frames there are."""
+        return len(self.times)
 
 
 class Video:
@@ -145,6 +151,11 @@ class Video:
     def duration(self) -> float:
         """From the first frame to the end of the last one [s]."""
         return self.timeline.duration / self.timeline.stretch
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Time of each frame in the file [s], shape [T]; some of them may turn out to be damaged."""
+        return self.timeline.times / self.timeline.stretch
 
     @property
     def rate(self) -> float:
@@ -263,13 +274,13 @@ class Video:
         distinct = np.unique(stamps)
         steps = np.diff(distinct)
         if count < 2:
-            return Timeline(0.0, 0.0, nominal or 1.0, count, False)
+            return Timeline(0.0, 0.0, nominal or 1.0, np.zeros(count), False)
         if unstamped > 0.5 * count or len(steps) == 0:
             rate = nominal if 1 <= nominal <= 1000 else 30.0
             self._journal.assume(
                 f"the file has no usable time stamps; its frames are taken to be {rate:g} a second", self._about
             )
-            return Timeline(0.0, count / rate, rate, count, False)
+            return Timeline(0.0, count / rate, rate, np.arange(count) / rate, False)
         rate = 1.0 / float(np.median(steps))
         if len(distinct) < len(stamps) or unstamped:
             self._journal.warn(
@@ -294,7 +305,8 @@ class Video:
                 "is used",
                 self._about,
             )
-        return Timeline(float(distinct[0]), duration, rate, count, True, self._slow_motion(tags, rate))
+        stretch = self._slow_motion(tags, rate)
+        return Timeline(float(distinct[0]), duration, rate, distinct - distinct[0], True, stretch)
 
     def _slow_motion(self, tags: dict[str, str], rate: float) -> float:
         taken = capture_rate(tags)
