@@ -88,8 +88,8 @@ def pinhole(view: Keypoints, camera: Camera) -> tuple[Keypoints, Camera]:
     """
     if tuple(view.size) != tuple(camera.size):
         raise DataError(
-            f"camera {camera.name} is calibrated for {camera.size[0]}x{camera.size[1]} pixels, the keypoints were found "
-            f"in {view.size[0]}x{view.size[1]}; scale the camera first"
+            f"camera {camera.name} is calibrated for {camera.size[0]}x{camera.size[1]} pixels, the keypoints were "
+            f"found in {view.size[0]}x{view.size[1]}; scale the camera first"
         )
     matrix = camera.matrix.copy()
     matrix[0, 1] = 0.0
@@ -134,16 +134,18 @@ def _brown(camera: Camera, rays: Array) -> tuple[Array, Array]:
 
 def _reach(camera: Camera) -> float:
     """The distance from the axis up to which the radial distortion grows, where it can be taken back."""
-    k1, k2, _, _, k3, k4, k5, k6 = _coefficients(camera)
+    k1, k2, _, _, k3, k4, k5, k6 = (float(c) for c in _coefficients(camera))
     # d(r N/D)/dr = (N D + 2 s (N' D - N D')) / D^2 with N and D polynomials of s = r^2
     above, below = np.polynomial.Polynomial([1, k1, k2, k3]), np.polynomial.Polynomial([1, k4, k5, k6])
     s = np.polynomial.Polynomial([0, 1])
-    roots = [
-        *(above * below + 2 * s * (above.deriv() * below - above * below.deriv())).trim(0).roots(),
-        *below.trim(0).roots(),
-    ]
-    real = [float(np.real(root)) for root in roots if abs(np.imag(root)) < 1e-9 * abs(root) and np.real(root) > 0]
+    real = _positive_roots(above * below + 2 * s * (above.deriv() * below - above * below.deriv()))
+    real += _positive_roots(below)
     return float(np.sqrt(min(real))) if real else np.inf
+
+
+def _positive_roots(polynomial: np.polynomial.Polynomial) -> list[float]:
+    roots = np.atleast_1d(np.asarray(polynomial.trim(0).roots(), dtype=np.complex128))
+    return [float(r.real) for r in roots if abs(r.imag) < 1e-9 * abs(r) and r.real > 0]
 
 
 def _straight(camera: Camera, bent: Array) -> Array:
@@ -198,8 +200,7 @@ def _fisheye(camera: Camera, angle: Array) -> tuple[Array, Array]:
 def _fisheye_reach(camera: Camera) -> float:
     """The angle up to which the distance from the axis grows [rad]; at most a right angle."""
     k = np.pad(camera.distortion, (0, 4 - len(camera.distortion)))
-    roots = np.polynomial.Polynomial([1, 3 * k[0], 5 * k[1], 7 * k[2], 9 * k[3]]).trim(0).roots()
-    real = [float(np.real(root)) for root in roots if abs(np.imag(root)) < 1e-9 * abs(root) and np.real(root) > 0]
+    real = _positive_roots(np.polynomial.Polynomial([1.0, *(k * [3, 5, 7, 9]).tolist()]))
     return min(float(np.sqrt(min(real))) if real else np.inf, float(np.arctan(WIDEST)))
 
 
