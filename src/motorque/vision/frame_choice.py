@@ -43,7 +43,8 @@ class FrameChoice:
         for frame, time in frames:
             if held is None:
                 origin = time
-            slot = round((time - origin) / self.interval)
+            # Frames halfway between two slots go to the earlier one, however their time stamps were rounded.
+            slot = round((time - origin) / self.interval - 0.05)
             if held is not None and slot == held_slot:
                 if self._miss(time, origin) >= self._miss(held[1], origin):
                     continue

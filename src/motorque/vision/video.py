@@ -85,7 +85,7 @@ class Timeline:
     Args:
         start: Time stamp of the first frame [s]; it is shown at time zero.
         duration: From the first frame to the end of the last one [s].
-        rate: One over the median interval [Hz].
+        rate: One over the usual interval [Hz].
         times: When each frame is shown, counted from the first one, as the file has it [s], shape [T].
         stamped: Whether the file has time stamps; where it has none, frames are taken to be evenly spaced.
         stretch: How many times slower than life the file plays; times are divided by it.
@@ -159,7 +159,7 @@ class Video:
 
     @property
     def rate(self) -> float:
-        """Frames per second of the movement filmed [Hz]: one over the median interval."""
+        """Frames per second of the movement filmed [Hz]: one over the usual interval."""
         return self.timeline.rate * self.timeline.stretch
 
     def picture_size(self, long_side: int | None = LONG_SIDE) -> tuple[int, int]:
@@ -281,7 +281,9 @@ class Video:
                 f"the file has no usable time stamps; its frames are taken to be {rate:g} a second", self._about
             )
             return Timeline(0.0, count / rate, rate, np.arange(count) / rate, False)
-        rate = 1.0 / float(np.median(steps))
+        # Time stamps are rounded, in some files to milliseconds: the mean of ordinary steps is finer than their median.
+        usual = float(np.median(steps))
+        rate = 1.0 / float(steps[np.abs(steps / usual - 1) < 0.3].mean())
         if len(distinct) < len(stamps) or unstamped:
             self._journal.warn(
                 f"{len(stamps) - len(distinct) + unstamped} of {count} frames have no time stamp of their own",
@@ -365,7 +367,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             "is another kind of file"
         ) from error
     with container:
-        moving = [stream for stream in container.streams.video if "attached_pic" not in str(stream.disposition)]
+        moving = [
+            stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic
+        ]
         if any(word in container.format.name for word in PICTURES):
             raise FileFormatError(f"{path}: is a picture; a motion needs a video")
         if not moving:
