@@ -24,7 +24,7 @@ FLOORS = [
     ["errors", "journal", "progress", "spatial", "signals", "series"],
     ["skeleton"],
     ["mechanics", "files"],
-    ["vision", "fitting"],
+    ["vision", "fitting", "training"],
     ["synthesis", "estimators"],
     ["report", "workflows"],
     ["doctor", "cli_arguments", "cli_notices", "cli_steps", "cli", "__main__"],
@@ -109,7 +109,7 @@ def tracked_files() -> list[Path]:
     else:
         folders = ("src", "tests", "docs", "benchmarks", "tools")
         files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix != ".pyc"]
-    binary = {".png", ".gz", ".c3d", ".npz"}
+    binary = {".png", ".gz", ".c3d", ".npz", ".safetensors"}
     return [path for path in files if path.is_file() and path.suffix not in binary]
 
 
