@@ -38,6 +38,18 @@ class PoseGuess:
     up: Array
     up_std: float
 
+    def frames(self, which: NDArray[np.int64]) -> PoseGuess:
+        """Only the frames with these indices."""
+        return PoseGuess(
+            self.names,
+            self.mean[which],
+            self.std[which],
+            self.pelvis[which],
+            self.pelvis_std[which],
+            self.up,
+            self.up_std,
+        )
+
 
 class MotionPrior(Protocol):
     """Anything that guesses poses from the keypoints of one video."""

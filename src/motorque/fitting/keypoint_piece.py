@@ -1,0 +1,94 @@
+"""A solved stretch of a recording, its uncertainty, and how stretches are joined to a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from numpy.typing import NDArray
+from scipy.interpolate import interp1d
+from scipy.spatial.transform import Rotation, Slerp
+
+from motorque.fitting.keypoint_problem import KeypointProblem, State
+from motorque.fitting.keypoint_solver import Solution
+
+Array = NDArray[np.float64]
+
+STD_FRAMES = 12
+"""Frames in which standard deviations are computed; between them they are interpolated."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A solved stretch.
+
+    Args:
+        times: Time of each frame [s], shape [T].
+        state: The solution.
+        pixels: For each view the distance of keypoints from where they were seen [px], shape [T, K].
+        contact: How surely each sole point touches the ground, shape [T, S].
+        covariance: Of each frame's unknowns, pelvis shift [m], pelvis turn about ground's axes [rad], angles [rad],
+            shape [T, 6 + N, 6 + N].
+    """
+
+    times: Array
+    state: State
+    pixels: list[Array]
+    contact: Array
+    covariance: Array
+
+
+def piece(problem: KeypointProblem, solution: Solution) -> Piece:
+    """A solution with the uncertainty that the problem's curvature leaves it."""
+    return Piece(problem.times, solution.state, solution.pixels, solution.contact, _covariance(problem, solution))
+
+
+def _covariance(problem: KeypointProblem, solution: Solution) -> Array:
+    frames = len(problem.times)
+    chosen = np.unique(np.linspace(0, frames - 1, min(frames, STD_FRAMES)).round().astype(np.int64))
+    try:
+        some = solution.equations.factored(0.0).covariance(chosen)
+    except LinAlgError:  # nothing is known of something; with a little damping it is at least a number
+        some = solution.equations.factored(1e-6).covariance(chosen)
+    if len(chosen) == 1:
+        return np.repeat(some, frames, axis=0)
+    return np.asarray(interp1d(problem.times[chosen], some, axis=0)(problem.times))
+
+
+def joined(pieces: Sequence[Piece]) -> Piece:
+    """Stretches that overlap as one, each fading into the next over what they share."""
+    whole = pieces[0]
+    for following in pieces[1:]:
+        whole = _pair(whole, following)
+    return whole
+
+
+def _pair(first: Piece, second: Piece) -> Piece:
+    shared = first.times >= second.times[0] - 1e-9
+    count = int(shared.sum())
+    share = (np.arange(count) + 1.0) / (count + 1.0)
+
+    def faded(a: Array, b: Array) -> Array:
+        weight = share.reshape(-1, *[1] * (a.ndim - 1))
+        return np.concatenate([a[:-count], (1 - weight) * a[-count:] + weight * b[:count], b[count:]])
+
+    rotation = np.concatenate([first.state.rotation, second.state.rotation[count:]])
+    for k in range(count):
+        frame = len(first.times) - count + k
+        pair = Rotation.from_matrix(np.stack([first.state.rotation[frame], second.state.rotation[k]]))
+        rotation[frame] = Slerp([0.0, 1.0], pair)(share[k]).as_matrix()
+    state = State(
+        faded(first.state.position, second.state.position),
+        rotation,
+        faded(first.state.angles, second.state.angles),
+        second.state.shared,
+    )
+    return Piece(
+        np.concatenate([first.times, second.times[count:]]),
+        state,
+        [faded(a, b) for a, b in zip(first.pixels, second.pixels, strict=True)],
+        faded(first.contact, second.contact),
+        faded(first.covariance, second.covariance),
+    )
