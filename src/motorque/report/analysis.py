@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from motorque.errors import DataError
 from motorque.journal import Journal
+from motorque.report.video import VideoEvidence
 from motorque.series import Kinetics, Loads, Markers, Motion, Scales
 from motorque.skeleton.skeleton import Skeleton
 
@@ -83,6 +84,7 @@ class Analysis:
         command: The command line or call that repeats the analysis.
         journal: Every repair, assumption and warning.
         timings: Seconds per step.
+        video: The videos that the motion was fitted to, or None where it comes from markers.
 
     Raises:
         DataError: A shape does not match the motion or the skeleton.
@@ -111,6 +113,7 @@ class Analysis:
     command: str = ""
     journal: Journal = field(default_factory=Journal)
     timings: Mapping[str, float] = field(default_factory=dict)
+    video: VideoEvidence | None = None
 
     def __post_init__(self) -> None:
         frames, bodies, markers = len(self.motion.times), len(self.skeleton.body_names), len(self.marker_names)

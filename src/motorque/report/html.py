@@ -7,14 +7,17 @@ import functools
 import gzip
 import importlib.util
 import json
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
 from motorque.errors import MissingExtraError
-from motorque.report import page_end, page_top, sections
+from motorque.report import page_end, page_top, sections, video_section
+from motorque.report.film import films, packed_films
 from motorque.report.markup import escape
+from motorque.report.pictures import Film
 from motorque.report.plots import Plot, plots, thinned
 from motorque.report.results import Results
 from motorque.report.scene import packed, scene
@@ -27,11 +30,12 @@ _POLICY = (
 
 def page(found: Results) -> str:
     """The whole report as HTML."""
-    drawn = plots(found)
+    drawn, shot = plots(found), films(found)
     body = "\n".join(
         part
         for part in (
-            page_top.overview(found),
+            page_top.overview(found, shot),
+            video_section.video(found, drawn),
             *sections.curves(found, drawn),
             sections.gait(found),
             sections.motion_range(found),
@@ -61,17 +65,30 @@ def page(found: Results) -> str:
 {body}
 </main>
 {page_top.footer(found)}
-<script type="application/json" id="data">{_data(found, drawn)}</script>
+<script type="application/json" id="data">{_data(found, drawn, shot)}</script>
+{_pictures(shot)}
 <!-- plotly.js, (c) Plotly, Inc., MIT license, gzip and base64 -->
 <script type="text/plain" id="plotly">{_plotly()}</script>
-<script>{_asset("viewer.js")}</script>
+<script>{_asset("viewer.js")}</script>{_video_script(found)}
 <script>{_asset("charts.js")}</script>
 </body>
 </html>
 """
 
 
-def _data(found: Results, drawn: list[Plot]) -> str:
+def _pictures(shot: Sequence[Film]) -> str:
+    """Each view's pictures, one after the other, base64."""
+    return "".join(
+        f'<script type="text/plain" id="film-{k}">{base64.b64encode(b"".join(one.pictures)).decode("ascii")}</script>\n'
+        for k, one in enumerate(shot)
+    )
+
+
+def _video_script(found: Results) -> str:
+    return "" if found.video is None else f"\n<script>{_asset('video.js')}</script>"
+
+
+def _data(found: Results, drawn: list[Plot], shot: Sequence[Film]) -> str:
     analysis, gait = found.analysis, found.gait
     mean_off = {
         side: float(np.mean(offs)) if (offs := [c.stance for c in gait.cycles[side] if c.stance is not None]) else None
@@ -93,6 +110,8 @@ def _data(found: Results, drawn: list[Plot]) -> str:
         "hasCycles": gait.has_cycles,
         "scene": {**scene(analysis), "heading": heading, "follow": follow, "poster": 0.35},
     }
+    if found.video is not None:
+        data["video"] = packed_films(found, shot)
     # "<" can't close the script element from inside a string when it is written as an escape.
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

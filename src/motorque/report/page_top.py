@@ -8,21 +8,26 @@ import numpy as np
 
 from motorque import __version__
 from motorque.report.markup import badge, definitions, escape, number, tile, verdict
+from motorque.report.pictures import Film
 from motorque.report.quality import SOURCE, Check
 from motorque.report.results import Results
 from motorque.report.scene import played
 from motorque.report.sections import TITLES
-from motorque.report.viewer_markup import viewer
+from motorque.report.video_section import film_caption
+from motorque.report.viewer_markup import film_stage, viewer
 
 
 def header(found: Results) -> str:
     """Title, recording and navigation."""
     a = found.analysis
     rate = "" if not np.isfinite(a.motion.rate) else f" at {number(a.motion.rate, 0)} Hz"
-    files = ", ".join(escape(f.path) for f in a.inputs if f.role in ("recording", "trial")) or "built-in recording"
+    files = (
+        ", ".join(escape(f.path) for f in a.inputs if f.role in ("recording", "trial", "video")) or "built-in recording"
+    )
     span = f"{number(a.times[0], 2)} to {number(a.times[-1], 2)} s"
     kind = "no gait" if found.gait.kind == "none" else escape(found.gait.kind)
     links = [("overview", "Overview")]
+    links += [("video", "Video")] if found.video is not None else []
     links += [(name, title) for name, (title, _) in TITLES.items() if found.curves[name]]
     links += [("gait", "Gait"), ("range", "Range of motion"), ("quality", "Quality")]
     links += [("scales", "Scales")] if a.scales is not None else []
@@ -44,8 +49,13 @@ def footer(found: Results) -> str:
     )
 
 
-def overview(found: Results) -> str:
-    """Key figures, the 3D viewer, the subject and the checks."""
+def overview(found: Results, films: Sequence[Film] = ()) -> str:
+    """Key figures, the 3D viewer with the video beside it, the subject and the checks.
+
+    Args:
+        found: What to show.
+        films: Pictures of each view; none without video.
+    """
     a = found.analysis
     tiles = [tile(number(a.times[-1] - a.times[0], 2), "s", "recording")]
     by_name = {m.name: m for m in found.gait.measures}
@@ -55,6 +65,8 @@ def overview(found: Results) -> str:
     tiles += _peak_tiles(found)
     if found.markers is not None:
         tiles.append(tile(number(1000 * found.markers.total_rms, 1), "mm", "marker error, RMS"))
+    if found.video is not None and np.isfinite(error := found.video.views[0].total_rms):
+        tiles.append(tile(number(error, 1), "px", "reprojection error, RMS"))
     counts = {kind: sum(n.kind == kind for n in a.journal.notices) for kind in ("warning", "repair", "assumption")}
     tiles.append(tile(str(counts["warning"]), "", "warnings, see the list below" if counts["warning"] else "warnings"))
     subject = a.subject
@@ -77,9 +89,23 @@ def overview(found: Results) -> str:
         if found.checks
         else ""
     )
-    content = f"""<div class="tiles">{"".join(tiles)}</div>
+    who, warned = f'<div class="panel card"><h3>Subject</h3>{panel}</div>', _first_warnings(found)
+    shown = f'<div class="tiles">{"".join(tiles)}</div>'
+    if found.video is None:
+        content = f"""{shown}
 <div class="split"><div>{viewer(len(played(a)), len(a.times))}</div>
-<div><div class="panel card"><h3>Subject</h3>{panel}</div>{checks}{_first_warnings(found)}</div></div>"""
+<div>{who}{checks}{warned}</div></div>"""
+    else:
+        both = viewer(
+            len(played(a)),
+            len(a.times),
+            film=film_stage([one.view.name for one in found.video.views]),
+            film_caption=film_caption(found.video, films),
+            film_shape=found.video.views[0].view.keypoints.size,
+        )
+        content = f"""{shown}
+{both}
+<div class="split even"><div>{who}</div><div>{checks}{warned}</div></div>"""
     return f'<section id="overview" aria-label="Overview">{content}</section>'
 
 

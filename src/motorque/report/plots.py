@@ -25,7 +25,7 @@ class Plot:
     """One plot of the page.
 
     Args:
-        section: ``angles``, ``torques``, ``power``, ``forces`` or ``quality``.
+        section: ``angles``, ``torques``, ``power``, ``forces``, ``quality`` or ``video``.
         group: Heading under which it stands.
         title: Its title.
         convention: What positive and negative mean, in words.
@@ -56,7 +56,7 @@ def plots(found: Results) -> list[Plot]:
     for section in ("angles", "torques", "power", "forces"):
         for group, members in _by_plot(found.curves[section]):
             drawn.append(_plot(found, section, group, members, keep))
-    return drawn + _quality(found, keep)
+    return drawn + _quality(found, keep) + _reprojection(found)
 
 
 def _by_plot(curves: list[Curve]) -> Iterable[tuple[str, list[Curve]]]:
@@ -156,4 +156,21 @@ def _quality(found: Results, keep: NDArray[np.int64]) -> list[Plot]:
             [("moment", r.moment)],
             [(r.moment_limit, "1 % of COM height × peak load")],
         )
+    return drawn
+
+
+def _reprojection(found: Results) -> list[Plot]:
+    """Reprojection error over time, one plot for each view at the times of its own frames."""
+    drawn, views = [], found.video.views if found.video is not None else []
+    for one in views:
+        times, keep = one.view.times, thinned(one.view.times)
+        data: dict[str, object] = {
+            "unit": "px",
+            "time": [{"side": "", "name": "RMS", "x": packed(times[keep]), "y": packed(one.frame_rms[keep])}],
+            "cycle": [],
+            "zero": True,
+            "least": 2.0,
+        }
+        title = "Reprojection error over time" + (f", {one.view.name}" if len(views) > 1 else "")
+        drawn.append(Plot("video", "Video", title, "all keypoints in each frame, RMS", data))
     return drawn

@@ -14,6 +14,7 @@ from motorque.report.gait import Gait, analyse_gait
 from motorque.report.labels import GROUPS, Label, labels
 from motorque.report.power import JointPower, joint_powers, work
 from motorque.report.quality import Check, MarkerQuality, Residuals, checks, marker_quality, residuals
+from motorque.report.video_results import VideoResults, video_results
 
 Array = NDArray[np.float64]
 
@@ -115,6 +116,7 @@ class Results:
     markers: MarkerQuality | None
     residuals: Residuals | None
     checks: list[Check]
+    video: VideoResults | None = None
 
 
 def results(analysis: Analysis) -> Results:
@@ -144,6 +146,7 @@ def results(analysis: Analysis) -> Results:
         markers=markers,
         residuals=root,
         checks=checks(markers, root, analysis.times),
+        video=video_results(analysis, named),
     )
 
 

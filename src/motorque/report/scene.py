@@ -53,12 +53,13 @@ def packed_points(values: Array) -> dict[str, object]:
     """Points as base64 of little-endian int16 on a grid per axis (a 10 m path: 0.15 mm); -32768 is missing.
 
     Args:
-        values: Points [m], shape [T, N, 3].
+        values: Points [m, or px in a picture], shape [T, N, 3 or 2].
     """
+    axes = values.shape[-1]
     finite = np.isfinite(values).all(-1, keepdims=True)
-    seen = values.reshape(-1, 3)[finite.reshape(-1)]
-    low = seen.min(0) if len(seen) else np.zeros(3)
-    high = seen.max(0) if len(seen) else np.ones(3)
+    seen = values.reshape(-1, axes)[finite.reshape(-1)]
+    low = seen.min(0) if len(seen) else np.zeros(axes)
+    high = seen.max(0) if len(seen) else np.ones(axes)
     step = np.maximum((high - low) / 65534.0, 1e-9)
     grid = np.round((np.where(finite, values, low) - low) / step) - 32767
     array = np.ascontiguousarray(np.where(finite, grid, -32768), dtype="<i2")
@@ -73,13 +74,13 @@ def packed_points(values: Array) -> dict[str, object]:
 def scene(analysis: Analysis) -> dict[str, object]:
     """The viewer's data, ready for JSON: times, points on a grid, what connects them."""
     frames = played(analysis)
-    nodes, bones, figure = _figure(analysis.skeleton, analysis.body_rotation[frames], analysis.body_position[frames])
+    nodes, bones, named = figure(analysis.skeleton, analysis.body_rotation[frames], analysis.body_position[frames])
     result: dict[str, object] = {
         "times": packed(analysis.times[frames] - analysis.times[0]),
         "start": float(analysis.times[0]),
         "nodes": packed_points(nodes),
         "bones": bones,
-        "figure": figure,
+        "figure": named,
         "com": packed_points(analysis.center_of_mass[frames, None]),
         "weight": analysis.weight,
     }
@@ -107,7 +108,7 @@ def _sampled(times: Array, values: Array, at: Array) -> Array:
     return np.stack([np.interp(at, times, values[:, k], left=np.nan, right=np.nan) for k in range(3)], axis=1)
 
 
-def _figure(
+def figure(
     skeleton: Skeleton, rotation: Array, position: Array
 ) -> tuple[Array, list[dict[str, object]], dict[str, int]]:
     """Joint centres over time [m], shape [T, N, 3], the bones between them, and the nodes that shape trunk and head.
@@ -125,7 +126,7 @@ def _figure(
             children[parent].append(b)
     centers = skeleton.mass_center.detach().cpu().numpy()
     bones: list[dict[str, object]] = []
-    figure: dict[str, int] = {}
+    named: dict[str, int] = {}
 
     def bone(a: int, b: int, body: int, kind: str = "bone") -> None:
         name = skeleton.body_names[body].lower()
@@ -143,7 +144,7 @@ def _figure(
             continue
         if set(SIDES) <= set(sides) and len(below) >= 3:  # a pelvis
             third = next(c for c in below if c not in (sides["r"], sides["l"]))
-            figure |= {"hip_r": sides["r"], "hip_l": sides["l"], "lumbar": third}
+            named |= {"hip_r": sides["r"], "hip_l": sides["l"], "lumbar": third}
             for c in below:
                 if c not in (sides["r"], sides["l"], third):
                     bone(body, c, body)
@@ -152,7 +153,7 @@ def _figure(
             spine = middle - nodes[body]
             neck = point(middle + 0.10 * spine)
             head = point(neck_to_head(nodes[neck], rotation[:, body, :, 1], spine))
-            figure |= {"trunk": body, "neck": neck, "head": head, "shoulder_r": sides["r"], "shoulder_l": sides["l"]}
+            named |= {"trunk": body, "neck": neck, "head": head, "shoulder_r": sides["r"], "shoulder_l": sides["l"]}
             bone(body, neck, body, "spine")
             for side in SIDES:
                 bones.append({"a": neck, "b": sides[side], "side": side, "r": 0.011, "kind": "bone"})
@@ -164,7 +165,7 @@ def _figure(
             if np.linalg.norm(reach) > 0.02:
                 tip = point(nodes[body] + np.einsum("tij,j->ti", rotation[:, body], reach))
                 bone(body, tip, body, "spine" if "torso" in name.lower() else "bone")
-    return np.stack(nodes, axis=1), bones, figure
+    return np.stack(nodes, axis=1), bones, named
 
 
 def neck_to_head(neck: Array, up: Array, spine: Array) -> Array:

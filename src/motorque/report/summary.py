@@ -13,6 +13,7 @@ from motorque import __version__
 from motorque.report.quality import doubtful_torques
 from motorque.report.results import Results
 from motorque.report.tables import SIDE_NAMES
+from motorque.report.video_tables import video_summary
 
 FORMAT = 1
 
@@ -51,6 +52,7 @@ def _summary(found: Results) -> dict[str, object]:
         "settings": analysis.settings,
         "loads": None if analysis.loads is None else ("measured" if analysis.loads_measured else "estimated"),
         "results": _results(found),
+        "video": video_summary(found.video),
         "checks": [
             {
                 "name": c.name,

@@ -10,13 +10,14 @@ from motorque.report.html import page
 from motorque.report.results import results
 from motorque.report.summary import summary
 from motorque.report.tables import tables
+from motorque.report.video_tables import video_tables
 
 
 def write_report(analysis: Analysis, folder: str | Path) -> None:
     """Write ``report.html``, ``summary.json`` and ``tables/*.csv`` into a folder.
 
     The set of tables is always the same, so that none of an earlier analysis stays behind; one without rows has only
-    its heading.
+    its heading. Where the motion comes from videos, three more tables tell about them.
 
     Args:
         analysis: What to report.
@@ -29,7 +30,7 @@ def write_report(analysis: Analysis, folder: str | Path) -> None:
     found = results(analysis)
     with OutputFolder(folder) as out:
         (out.path / "tables").mkdir(parents=True, exist_ok=True)
-        for table in tables(found):
+        for table in tables(found) + video_tables(found):
             # Bytes, so that no platform changes the line ends that RFC 4180 asks for.
             (out.path / "tables" / f"{table.name}.csv").write_bytes(table.csv().encode("utf-8"))
         (out.path / "summary.json").write_text(summary(found), encoding="utf-8")

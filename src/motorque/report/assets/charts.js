@@ -3,13 +3,13 @@
 (async function () {
   const data = JSON.parse(document.getElementById("data").textContent);
   const viewer = data.scene ? createViewer(document.querySelector(".viewer"), data.scene) : null;
+  const film = viewer && data.video ? createFilm(document.querySelector(".film"), data.video, viewer, data.scene.start) : null;
   const times = unpack(data.times), percent = Float32Array.from({ length: 101 }, (_, i) => i);
   const state = { view: {}, perMass: false };
 
   // plotly.js travels compressed; the browser unpacks it. Without that the page keeps its tables and its 3D view.
   async function loadPlotly() {
-    const text = atob(document.getElementById("plotly").textContent.trim()), bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+    const bytes = bytesFrom(document.getElementById("plotly").textContent);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     const script = document.createElement("script");
     script.textContent = await new Response(stream).text();
@@ -64,9 +64,9 @@
       }
     } else {
       plot.time.forEach((c, i) => {
-        const y = scaled(c.y, k);
-        if (c.sd) found.push(...band(times, y, scaled(c.sd, k), fade(colour[c.side], 0.18), "sd"));
-        found.push({ x: times, y, mode: "lines", line: line(c.side, plot.time.length > 2 ? 1.5 : 1.8, i && !c.side ? "dot" : "solid"),
+        const y = scaled(c.y, k), x = c.x ? unpack(c.x) : times;  // what comes from a video has the video's times
+        if (c.sd) found.push(...band(x, y, scaled(c.sd, k), fade(colour[c.side], 0.18), "sd"));
+        found.push({ x, y, mode: "lines", line: line(c.side, plot.time.length > 2 ? 1.5 : 1.8, i && !c.side ? "dot" : "solid"),
           name: c.name || WORD[c.side], hovertemplate: `%{y:.3~g} ${unit}` });
       });
     }
@@ -167,7 +167,7 @@
     }));
   });
   function redraw() { charts.forEach((c) => { if (c.drawn) draw(c); }); }
-  function repaint() { readColours(); redraw(); if (viewer) viewer.repaint(); }
+  function repaint() { readColours(); redraw(); if (viewer) viewer.repaint(); if (film) film.repaint(); }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   function print(on) {
     paper = on; document.documentElement.classList.toggle("paper", on); repaint();

@@ -1,13 +1,17 @@
 /* The 3D skeleton: a perspective camera and a painter's algorithm on a plain 2D canvas, so it runs anywhere, GPU or not.
    Ground is X forward, Y up, Z to the right [m]. No library, no network. */
 "use strict";
-function unpack(packed) {
-  const text = atob(packed.f32 || packed.i16), bytes = new Uint8Array(text.length);
+function bytesFrom(base64) {
+  const text = atob(base64.trim()), bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+function unpack(packed) {
+  const bytes = bytesFrom(packed.f32 || packed.i16);
   return packed.f32 ? new Float32Array(bytes.buffer) : new Int16Array(bytes.buffer);
 }
 function createViewer(root, scene) {
-  const canvas = root.querySelector("canvas"), ctx = canvas.getContext("2d");
+  const stage = root.querySelector(".stage"), canvas = stage.querySelector("canvas"), ctx = canvas.getContext("2d");
   const times = unpack(scene.times), frames = times.length;
   const duration = times[frames - 1] || 0;
 
@@ -328,7 +332,7 @@ function createViewer(root, scene) {
   }
 
   // --- time
-  const slider = root.querySelector("input[type=range]"), readout = root.querySelector(".time"), button = root.querySelector(".play");
+  const slider = root.querySelector(".bar input[type=range]"), readout = root.querySelector(".time"), button = root.querySelector(".play");
   slider.max = frames - 1;
   function setFrame(f) {
     frame = Math.max(0, Math.min(frames - 1, f)); dirty = true;
@@ -387,7 +391,6 @@ function createViewer(root, scene) {
       pinch = gap;
     } else orbit((e.clientX - before.clientX) * 0.008, (e.clientY - before.clientY) * 0.006);
   });
-  const stage = root.querySelector(".stage");
   canvas.addEventListener("wheel", (e) => {
     if (!e.ctrlKey && document.activeElement !== stage) return;  // scrolling past must not zoom
     e.preventDefault(); zoom(Math.exp(e.deltaY * 0.0012));
@@ -404,7 +407,7 @@ function createViewer(root, scene) {
   canvas.addEventListener("pointerdown", () => stage.focus({ preventScroll: true }));
   button.addEventListener("click", () => setPlaying(!playing));
   slider.addEventListener("input", () => { setPlaying(false); setFrame(Number(slider.value)); });
-  root.querySelector("select").addEventListener("change", (e) => { speed = Number(e.target.value); });
+  root.querySelector(".bar select").addEventListener("change", (e) => { speed = Number(e.target.value); });
   root.querySelectorAll("[data-show]").forEach((box) => {
     box.checked = show[box.dataset.show];
     box.addEventListener("change", () => {
@@ -432,6 +435,7 @@ function createViewer(root, scene) {
   new ResizeObserver(resize).observe(stage);
   return {
     seek: (t) => { setPlaying(false); setFrame(nearest(t - scene.start)); },
+    step, toggle: () => setPlaying(!playing),
     onTime: (call) => { listeners.push(call); call(scene.start + times[frame]); },
     repaint: () => { readColours(); resize(); },
   };
