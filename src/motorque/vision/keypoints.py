@@ -204,6 +204,8 @@ def _detect(
     if len(times) < 2:
         raise DataError(f"{about}: one frame only lies between the times; a motion needs at least two")
     follower.report(journal, about=about)
+    for after, before in follower.wrong:
+        people = [None if after < time < before else p for p, time in zip(people, times, strict=True)]
     if camera.moving:
         journal.warn(
             f"the camera moves {spans(camera.moving)}; the fit takes it to stand still, so put it on a stand", about

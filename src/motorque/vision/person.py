@@ -47,8 +47,17 @@ has 0.7 to 1, different clothes 0 to 0.5."""
 ENOUGH_ALIKE = 0.15
 """By how much the clothes of another must be more like the ones remembered to follow him instead."""
 
+HIDDEN = 2.0
+"""For so long [s] somebody who was near and is not seen any more is taken to be behind or before the person."""
+
+COVER = 0.5
+"""Overlap of two regions from which they are taken for the same person's."""
+
+CLOSE = 0.05
+"""Overlap of two people's regions from which they are too close for their clothes to be told apart surely."""
+
 NEAR = 0.15
-"""Overlap of two regions above which two people are said to cross."""
+"""Share of the smaller box about a person's points in the other's above which two people are said to cross."""
 
 
 @dataclass
@@ -73,12 +82,17 @@ class Follower:
     """When it was noticed that somebody else was being followed, and the person was taken up again [s]."""
     doubtful: list[float] = field(default_factory=list)
     """When another person may have been taken up [s]."""
+    wrong: list[tuple[float, float]] = field(default_factory=list)
+    """From after when until before when it was, or may have been, somebody else who was followed [s]."""
     _region: Region | None = None
     _centers: list[tuple[float, Array, float]] = field(default_factory=list)
     _clothes: Array | None = None
     _looked: float = -np.inf
     _company: bool = False
+    _crowded: int = 0
+    _met: float = -np.inf
     _started: bool = False
+    _sure: float = -np.inf
 
     def next(self, time: float, picture: Picture) -> Person | None:
         """The person in the next picture, at this time [s]; None where he is not found."""
@@ -107,7 +121,7 @@ class Follower:
         person = self._take(picture, people[wanted].region)
         if person is not None:
             self._started = True
-            self._company = len(people) > 1
+            self._meet(time, person, [other for other in people if not _is_same(person, other)])
             self._looked = time
             self._accept(time, picture, person)
         return person
@@ -119,10 +133,12 @@ class Follower:
     def _accept(self, time: float, picture: Picture, person: Person) -> None:
         self._region = person.region
         self._centers = [*self._centers[-2:], (time, _middle(person), person.region.side)]
-        if not self._company:
+        if not self._crowded:
             seen = colours(picture, person, self.detector.names)
-            if seen is not None:
-                self._clothes = seen if self._clothes is None else 0.95 * self._clothes + 0.05 * seen
+            if seen is not None and self._clothes is None:
+                self._clothes = seen
+            elif seen is not None and self._clothes is not None and likeness(seen, self._clothes) > ALIKE:
+                self._clothes = 0.95 * self._clothes + 0.05 * seen
 
     def _expected(self, time: float) -> Array:
         """Where the person should be by now: on from the last two places, no further than a tenth of a second."""
@@ -175,22 +191,35 @@ class Follower:
         if person is None:
             return None
         others = [other for other in people if not _is_same(person, other)]
-        self._company = bool(others)
+        if self._crowded > 1 and not others and time - self._met < HIDDEN:
+            self.crossings.append(time)  # whoever was near is hidden by the person, or hides him
+            return person
+        self._meet(time, person, others)
         if any(_overlap(person, other) > NEAR for other in others):
             self.crossings.append(time)
             return person
-        if not others or self._clothes is None:
+        if self._clothes is None:
             return person
         own = self._likeness(picture, person)
+        if own > ALIKE:
+            self._sure = time
         alike = [self._likeness(picture, other) for other in others]
-        best = int(np.argmax(alike))
-        if alike[best] < max(ALIKE, own + ENOUGH_ALIKE):
+        best = int(np.argmax(alike)) if alike else 0
+        if not alike or alike[best] < max(ALIKE, own + ENOUGH_ALIKE):
             return person
         taken = self._take(picture, others[best].region)
         if taken is not None:
             self.switches.append(time)
+            self.wrong.append((self._sure, time))
             self._centers = []
         return taken
+
+    def _meet(self, time: float, person: Person, others: list[Person]) -> None:
+        """Note who is there; while somebody is near, the clothes seen may be his, and are not remembered."""
+        self._company = bool(others)
+        self._met = time if others else self._met
+        close = any(person.region.overlap(other.region) > CLOSE for other in others)
+        self._crowded = self._crowded + 1 if close else 0
 
     def report(self, journal: Journal, *, about: str) -> None:
         """Record who was followed and what is doubtful.
@@ -215,16 +244,16 @@ class Follower:
             )
         if self.switches:
             journal.repair(
-                f"somebody else had been followed before {spans(self.switches)}; by the clothes, the person was taken "
-                "up again",
+                f"somebody else had been followed until {spans(self.switches)[3:]}; by the clothes, the person "
+                "was taken up again, and what came between was left out",
                 about,
             )
         if self.jumps:
             journal.repair(f"keypoints that jumped away were left out {spans(self.jumps)}", about)
         if self.doubtful:
             journal.warn(
-                f"after being lost, perhaps another person is followed from {spans(self.doubtful)}: the clothes are "
-                "different",
+                f"after being lost, perhaps another person is followed from {spans(self.doubtful)[3:]}: the clothes "
+                "are different",
                 about,
             )
 
@@ -248,8 +277,9 @@ def _overlap(one: Person, two: Person) -> float:
 
 
 def _is_same(one: Person, two: Person) -> bool:
+    """Whether two finds mean the same person: points near each other, or regions that cover each other."""
     apart = float(np.median(np.linalg.norm(one.points - two.points, axis=-1)))
-    return apart < 0.25 * max(one.extent, two.extent, 1.0)
+    return apart < 0.25 * max(one.extent, two.extent, 1.0) or one.region.overlap(two.region) > COVER
 
 
 def spans(times: list[float]) -> str:
