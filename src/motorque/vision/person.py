@@ -175,6 +175,7 @@ class Follower:
         if gap <= PATIENCE and alike[best] < ALIKE:
             return None  # somebody else who passes: wait
         person = self._take(picture, people[best].region)
+        self._crowded = 0
         if person is not None and alike[best] < ALIKE:
             self.doubtful.append(time)
             self._clothes = None
