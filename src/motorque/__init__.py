@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.errors import MotorqueError as MotorqueError
     from motorque.errors import OutputError as OutputError
     from motorque.files.c3d import read_c3d as read_c3d
+    from motorque.files.calibration import read_cameras as read_cameras
+    from motorque.files.calibration_videos import cameras_for_videos as cameras_for_videos
     from motorque.files.external_loads import read_loads as read_loads
     from motorque.files.external_loads import write_loads as write_loads
     from motorque.files.motion_files import read_kinetics as read_kinetics
@@ -141,8 +143,10 @@ _ROOM = {
     "smpl": "skeleton.smpl",
     "smpl_positions": "skeleton.smpl",
     # files
+    "cameras_for_videos": "files.calibration_videos",
     "load_skeleton": "files.osim",
     "read_c3d": "files.c3d",
+    "read_cameras": "files.calibration",
     "read_kinetics": "files.motion_files",
     "read_loads": "files.external_loads",
     "read_model_forces": "files.osim_forces",
