@@ -178,6 +178,19 @@ def test_heads_are_made_unrecognisable_only_when_asked_for(tmp_path: Path) -> No
     assert gone.pictures == () and "head could not be found" in gone.trouble
 
 
+def test_a_video_that_lies_on_its_side_is_shown_upright(tmp_path: Path) -> None:
+    case = video_case(tmp_path, EVEN)
+    assert case.video is not None
+    view = case.video.views[0]
+    noisy = Video(write_video(tmp_path / "noise.mkv", EVEN, noise=True), journal=Journal())
+    straight = film(dataclasses.replace(view, video=noisy), 0.0, 0.5)
+    for degrees in (90, 180, 270):
+        made = film(dataclasses.replace(view, video=noisy, turned=degrees), 0.0, 0.5)
+        assert made.size == (straight.size if degrees == 180 else straight.size[::-1])
+        back = np.rot90(picture(made.pictures[3]).astype(float), -degrees // 90)
+        assert np.corrcoef(back.ravel(), picture(straight.pictures[3]).ravel())[0, 1] > 0.8
+
+
 def test_a_face_that_was_not_found_is_covered_widely(tmp_path: Path) -> None:
     case = video_case(tmp_path, EVEN)
     assert case.video is not None

@@ -29,7 +29,8 @@ def header(found: Results) -> str:
     links = [("overview", "Overview")]
     links += [("video", "Video")] if found.video is not None else []
     links += [(name, title) for name, (title, _) in TITLES.items() if found.curves[name]]
-    links += [("gait", "Gait"), ("range", "Range of motion"), ("quality", "Quality")]
+    links += [("gait", "Gait"), ("range", "Range of motion")]
+    links += [("quality", "Quality")] if found.markers is not None or found.residuals is not None else []
     links += [("scales", "Scales")] if a.scales is not None else []
     links += [("notices", "Repairs & assumptions"), ("settings", "Settings")]
     nav = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title in links)

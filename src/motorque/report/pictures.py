@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from motorque.errors import MotorqueError
 from motorque.journal import Journal
 from motorque.report.video import VideoView
-from motorque.vision.picture import Picture
+from motorque.vision.picture import Picture, turned
 
 Array = NDArray[np.float64]
 
@@ -104,7 +104,7 @@ def film(
             journal=Journal(),
         )
         for frame in frames:
-            picture, time = frame.picture, frame.time + view.offset
+            picture, time = turned(frame.picture, view.turned), frame.time + view.offset
             if heads is not None:
                 scale = picture.shape[1] / view.keypoints.size[0]
                 circles = heads(time)

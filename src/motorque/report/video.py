@@ -33,6 +33,8 @@ class VideoView:
         reprojection: Distances between keypoints and the skeleton's [px], shape [F, K]; NaN where a keypoint was not
             found. Computed where ``reprojected`` is given.
         video: Where the pictures come from; None shows the keypoints without pictures.
+        turned: By how many degrees, counter-clockwise, pictures are turned before they fit keypoints and camera: 0, 90,
+            180 or 270, for a video that is not shown upright.
         offset: Time of the motion when the video is at zero [s].
         person: Which of the people in the picture was followed, in words.
         camera_source: Where the camera comes from, in words (``calibration file``, ``estimated with the motion``).
@@ -48,6 +50,7 @@ class VideoView:
     reprojected: Array | None = None
     reprojection: Array | None = None
     video: Video | None = None
+    turned: int = 0
     offset: float = 0.0
     person: str = ""
     camera_source: str = ""

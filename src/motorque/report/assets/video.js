@@ -48,7 +48,7 @@ function createFilm(root, views, viewer, start) {
   }
   function seek() {
     const i = nearest(view.times, now - start), here = view, away = Math.abs(now - start - view.times[i]) > view.reach;
-    hint.textContent = away ? "no picture at this time" : `picture at ${(start + view.times[i]).toFixed(3)} s`;
+    hint.textContent = away ? "no frame at this time" : `${view.film ? "picture" : "frame"} at ${(start + view.times[i]).toFixed(3)} s`;
     root.classList.toggle("away", away);
     if (i === wanted) return;
     wanted = i;

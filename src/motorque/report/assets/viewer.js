@@ -408,7 +408,9 @@ function createViewer(root, scene) {
   button.addEventListener("click", () => setPlaying(!playing));
   slider.addEventListener("input", () => { setPlaying(false); setFrame(Number(slider.value)); });
   root.querySelector(".bar select").addEventListener("change", (e) => { speed = Number(e.target.value); });
+  const there = { measured, model, loads: loads.length };
   root.querySelectorAll("[data-show]").forEach((box) => {
+    if (box.dataset.show in there && !there[box.dataset.show]) { box.parentElement.remove(); return; }
     box.checked = show[box.dataset.show];
     box.addEventListener("change", () => {
       show[box.dataset.show] = box.checked;
