@@ -26,7 +26,8 @@ LARGEST_FILE = 16 * 2**20
 """Bytes of the largest file that is read; one person takes 2 kB."""
 
 REACH = 0.35
-"""How far a person may move from frame to frame, as a share of his height, to be taken for the same one."""
+"""How far a person may move in a tenth of a second, as a share of his height, to be taken for the same one; three times
+as far at most, however long he was not seen."""
 
 PATIENCE = 1.0
 """After so long [s] without the person, the largest is taken up."""
@@ -170,7 +171,7 @@ def _follow(frames: list[Array], times: Array, person: int | None, journal: Jour
             apart = np.array([np.linalg.norm(middle - last[1]) for middle, _ in places]) / max(last[2], 1.0)
             pick = int(apart.argmin())
             gap = time - last[0]
-            if apart[pick] > REACH * max(1.0, 10 * gap):
+            if apart[pick] > REACH * min(max(1.0, 10 * gap), 3.0):
                 if gap < PATIENCE:
                     continue
                 pick = int(heights.argmax())
