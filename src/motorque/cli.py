@@ -106,7 +106,9 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     sub = add("analyze", cli_steps.analyze, "From one recording to joint angles, torques, ground forces and a report.")
-    sub.add_argument("inputs", nargs="+", type=kind.existing_file, metavar="INPUT", help="the trial: .trc or .c3d")
+    sub.add_argument(
+        "inputs", nargs="+", type=kind.existing_file, metavar="INPUT", help="the trial: .trc, .c3d, or video"
+    )
     _out(sub, "DIR", "folder for the results")
     _model(sub, required=False, note="; the built-in skeleton by default")
     sub.add_argument("--static", type=kind.one_of(".trc", ".c3d"), metavar="S.trc", help="standing trial, for scaling")
@@ -120,6 +122,22 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--units", choices=("mm", "m"), help="unit of the marker positions; found if not given")
     _interval(sub)
+    video = sub.add_argument_group("video")
+    video.add_argument(
+        "--fov", type=kind.field_of_view, metavar="DEG", help="angle of view along the picture's longer side"
+    )
+    video.add_argument(
+        "--cameras", type=kind.existing_path, metavar="CALIB", help="calibration: Pose2Sim .toml, OpenCap, Qualisys"
+    )
+    video.add_argument(
+        "--facing",
+        choices=("auto", "+x", "-x", "+z", "-z"),
+        default="auto",
+        help="where the person faces in the results; auto is +x, or the way gone if that is far",
+    )
+    _detector(video, "--detector-model")
+    video.add_argument("--no-pictures", action="store_true", help="leave the pictures out of the report")
+    video.add_argument("--blur-faces", action="store_true", help="make the person's face coarse in the report")
 
     sub = add("keypoints", cli_steps.keypoints, "Find the points of one person's body in a video.")
     sub.add_argument("video", type=kind.existing_file, metavar="VIDEO", help="the video: .mp4, .mov and most others")
@@ -213,7 +231,7 @@ def _interval(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--end", type=kind.number, metavar="S", help="leave out what is after this time [s]")
 
 
-def _detector(parser: argparse.ArgumentParser) -> None:
+def _detector(parser: argparse._ActionsContainer, model: str = "--model") -> None:
     """How a video is looked at."""
     parser.add_argument(
         "--detector",
@@ -221,7 +239,7 @@ def _detector(parser: argparse.ArgumentParser) -> None:
         metavar="mediapipe|rtmpose|DIR",
         help="what finds the points, or a folder of OpenPose's JSON files of this video; mediapipe by default",
     )
-    parser.add_argument("--model", type=kind.one_of(".onnx"), metavar="M.onnx", help="RTMPose model, for rtmpose")
+    parser.add_argument(model, type=kind.one_of(".onnx"), metavar="M.onnx", help="RTMPose model, for rtmpose")
     parser.add_argument(
         "--fps", type=kind.rate, metavar="HZ", default=30.0, help="look at this many frames a second at most; 30"
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from motorque.errors import DataError, OutputError
 
 RECORDINGS = (".trc", ".c3d")
+VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".3gp")
 
 MASS_RANGE = (2.0, 650.0)
 """Body masses taken as meant in kilograms: from a newborn to the heaviest person on record."""
@@ -40,6 +41,14 @@ def existing_file(text: str) -> Path:
             raise argparse.ArgumentTypeError(f"{text}: there is no such file; check the name and the folder")
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text[:80]}: {error.strerror}; check the name and the folder") from error
+    return path
+
+
+def existing_path(text: str) -> Path:
+    """A file or folder that is there; raises :class:`argparse.ArgumentTypeError` otherwise."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text}: there is no such file; check the name and the folder")
     return path
 
 
@@ -83,6 +92,14 @@ def cutoff(text: str) -> float:
     value = number(text)
     if value <= 0:
         raise argparse.ArgumentTypeError(f"{text} is no cutoff frequency; give hertz above zero, such as 6")
+    return value
+
+
+def field_of_view(text: str) -> float:
+    """An angle of view [deg]."""
+    value = number(text)
+    if not 5.0 <= value <= 150.0:
+        raise argparse.ArgumentTypeError(f"{text} is no angle of view; give degrees, 5 to 150 (phones have about 67)")
     return value
 
 
@@ -139,12 +156,42 @@ def check_interval(start: float | None, end: float | None) -> None:
         raise DataError(f"--end: {end:g} s is not after --start, {start:g} s; give a later end")
 
 
+def are_videos(inputs: Sequence[Path]) -> bool:
+    """Whether the inputs are videos; raises :class:`DataError` where only some of them are."""
+    videos = [path for path in inputs if path.suffix.lower() in VIDEOS]
+    if videos and len(videos) < len(inputs):
+        other = next(path for path in inputs if path not in videos)
+        raise DataError(f"{other}: is no video, {videos[0].name} is one; analyze takes videos or a marker recording")
+    return bool(videos)
+
+
+def check_video_options(options: argparse.Namespace) -> None:
+    """Refuse options that mean nothing for videos."""
+    for name in ("static", "loads", "up", "units"):
+        if getattr(options, name) is not None:
+            raise DataError(f"--{name}: goes with marker recordings, not with videos; leave it out")
+
+
+def check_marker_options(options: argparse.Namespace) -> None:
+    """Refuse options that mean nothing for marker recordings."""
+    given = {
+        "fov": options.fov is not None,
+        "cameras": options.cameras is not None,
+        "person": options.person is not None,
+        "turn": options.turn is not None,
+        "detector-model": options.detector_model is not None,
+    }
+    for name, there in given.items():
+        if there:
+            raise DataError(f"--{name}: goes with videos, not with marker recordings; leave it out")
+
+
 def check_recordings(inputs: Sequence[Path]) -> None:
     """Refuse what is not one trial: several recordings, or a file that is no recording."""
     trials = [path for path in inputs if path.suffix.lower() in RECORDINGS]
     for path in inputs:
         if path not in trials:
-            raise DataError(f"{path}: is no recording (.trc or .c3d); {_hint(path.suffix.lower())}")
+            raise DataError(f"{path}: is no recording (.trc, .c3d or video); {_hint(path.suffix.lower())}")
     if len(trials) > 1:
         shown = ", ".join(str(path) for path in trials[:3]) + (" …" if len(trials) > 3 else "")
         raise DataError(
@@ -163,8 +210,6 @@ def _hint(suffix: str) -> str:
             return "external loads go behind --loads; setups go to 'motorque scale' and 'motorque ik'"
         case ".osim":
             return "a model goes behind --model"
-        case ".mp4" | ".mov" | ".avi" | ".mkv" | ".webm":
-            return "videos are not read yet"
         case _:
             return "export the markers to one of these from the motion capture software"
 

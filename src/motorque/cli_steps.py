@@ -15,6 +15,9 @@ from motorque.progress import Progress
 
 def analyze(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
     """Run ``motorque analyze``; returns what to tell the user."""
+    if check.are_videos(options.inputs):
+        return _analyze_video(options, journal, progress)
+    check.check_marker_options(options)
     check.check_recordings(options.inputs)
     check.check_interval(options.start, options.end)
     check.check_output_folder(options.out, [*options.inputs, options.model, options.static, options.loads])
@@ -51,6 +54,41 @@ def _analyze(
         cutoff=options.cutoff,
         up=options.up,
         units=options.units,
+        start=options.start,
+        end=options.end,
+        journal=journal,
+        progress=progress,
+        command=options.command_line,
+    )
+    return f"report: {report}"
+
+
+def _analyze_video(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    check.check_video_options(options)
+    check.check_interval(options.start, options.end)
+    check.check_output_folder(options.out, [*options.inputs, options.model, options.cameras])
+    from motorque.workflows.video import VideoOptions, analyze_video
+
+    report = analyze_video(
+        options.inputs,
+        options.out,
+        options=VideoOptions(
+            fps=options.fps,
+            fov=options.fov,
+            facing=options.facing,
+            person=options.person,
+            turn=options.turn,
+            cameras=options.cameras,
+            detector=options.detector,
+            detector_model=options.detector_model,
+            pictures=not options.no_pictures,
+            blur_faces=options.blur_faces,
+        ),
+        model=options.model,
+        height=options.height,
+        mass=options.mass,
+        sex=options.sex,
+        cutoff=options.cutoff,
         start=options.start,
         end=options.end,
         journal=journal,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.interpolate import interp1d
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 
@@ -17,17 +19,22 @@ from motorque.fitting.keypoint_attachments import GROUPS
 from motorque.fitting.keypoint_body import KeypointBody
 from motorque.fitting.keypoint_piece import Piece, joined, piece
 from motorque.fitting.keypoint_problem import KeypointProblem, State
-from motorque.fitting.keypoint_setup import Known, Observed, observe, refined, set_up, thinned
+from motorque.fitting.keypoint_setup import KEYPOINT_STD, Known, Observed, observe, refined, set_up, thinned
+from motorque.fitting.keypoint_sides import put_sides_right
 from motorque.fitting.keypoint_solver import FINER, ROUNDS, Solution, solve
 from motorque.fitting.keypoint_start import facing
+from motorque.fitting.keypoint_views import project_view
 from motorque.fitting.motion_prior import MotionPrior, PoseGuess
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
 from motorque.series import Camera, Keypoints, Motion, Scales
 from motorque.skeleton.scaling import scale_lengths
 from motorque.skeleton.skeleton import Skeleton
+from motorque.vision.triangulate import triangulate
 
 Array = NDArray[np.float64]
+
+Direction = Literal["auto", "+x", "-x", "+z", "-z"]
 
 COARSE_RATE = 12.0
 """Frames a second on which the fit begins [Hz]: the result is the same, and it is there in a fraction of the time."""
@@ -77,6 +84,7 @@ def fit_keypoints(
     cameras: Sequence[Camera] | None = None,
     height: float | None = None,
     fov: float | None = None,
+    towards: Direction = "auto",
     prior: MotionPrior | None = None,
     journal: Journal,
     progress: Progress = silent,
@@ -89,6 +97,8 @@ def fit_keypoints(
         cameras: The calibrated cameras, in the order of the views; needed where there are several.
         height: The person's height [m].
         fov: Angle of view along the picture's longer side [rad], of a single camera that is not calibrated.
+        towards: Where in the result's ground the person faces on average: ``+x``, ``-x``, ``+z`` or ``-z``; ``auto`` is
+            +X, and the way that was gone instead where that is far. Pelvis tilt and list are defined for facing +X.
         prior: Guesses poses from keypoints; weak general habits are used where it is None.
         journal: What was assumed.
         progress: Told how far it is.
@@ -107,7 +117,7 @@ def fit_keypoints(
         guess = prior(views[0].frames(np.searchsorted(views[0].times, seen.times - 1e-9)))
     # Its matrices are small: a second thread costs more than it gives, many times more where others use the processor.
     with threadpool_limits(limits=1):
-        return _Fitter(skeleton, seen, cameras, known, guess, progress).fit()
+        return _Fitter(skeleton, seen, cameras, known, guess, towards, journal, progress).fit()
 
 
 @dataclass(eq=False)
@@ -119,6 +129,8 @@ class _Fitter:
     cameras: Sequence[Camera] | None
     known: Known
     guess: PoseGuess | None
+    towards: Direction
+    journal: Journal
     progress: Progress
 
     def fit(self) -> KeypointFit:
@@ -126,7 +138,11 @@ class _Fitter:
         few = thinned(times, COARSE_RATE)
         if times[-1] - times[0] > LONGEST:
             few = np.intersect1d(few, _sampled_stretches(times))
+        if self.cameras is not None and len(self.cameras) > 1:
+            self._compare_cameras(self.cameras)
         coarse, best, cost = self._from_scratch(few, self.known)
+        if self._compare_with(coarse, best):
+            coarse, best, cost = self._from_scratch(few, self.known)
         if len(few) == len(times):
             return self._result(coarse, piece(coarse, best), cost)
         if times[-1] - times[0] <= LONGEST:
@@ -144,6 +160,32 @@ class _Fitter:
                 break  # the last stretch's overlap reached the end
             pieces.append(self._stretch(within, known, best.state.shared))
         return self._result(refined(coarse, self.seen, self.guess), joined(pieces), cost)
+
+    def _compare_cameras(self, cameras: Sequence[Camera]) -> None:
+        """Put sides right where one camera contradicts what the others agree on."""
+        focal = [np.diag(camera.matrix)[:2] for camera in cameras]
+        for _ in range(2):  # with sides put right the others agree on more
+            rays = [p / f for p, f in zip(self.seen.points, focal, strict=True)]
+            space = triangulate(cameras, rays, self.seen.confidence).position
+            local = [space @ c.rotation.T + c.translation for c in cameras]
+            where = [f * x[..., :2] / x[..., 2:] for f, x in zip(focal, local, strict=True)]
+            std = [KEYPOINT_STD * f.mean() / np.nanmedian(x[..., 2], axis=1) for f, x in zip(focal, local, strict=True)]
+            self.seen, changed = put_sides_right(self.seen, where, std, journal=self.journal)
+            if not changed:
+                return
+
+    def _compare_with(self, problem: KeypointProblem, solution: Solution) -> bool:
+        """Put sides right where the keypoints contradict a first solution; whether any were changed."""
+        if len(problem.views) > 1:
+            return False
+        keypoints = len(problem.body.attachments)
+        points = problem.points(solution.state)[:, :keypoints]
+        points = interp1d(problem.times, points, axis=0, fill_value="extrapolate")(self.seen.times)
+        view = problem.views[0]
+        where = project_view(view, points, solution.state.shared[problem.layout.camera(0)])
+        std = np.interp(self.seen.times, problem.times, view.std)
+        self.seen, changed = put_sides_right(self.seen, [where], [std], journal=self.journal)
+        return changed
 
     def _from_scratch(
         self, which: NDArray[np.int64], known: Known
@@ -180,7 +222,7 @@ class _Fitter:
         factors = problem.factors(state.shared)
         person = scale_lengths(body.skeleton, torch.as_tensor(np.einsum("g,gbx->bx", factors, body.masks)))
         floor = np.array([0.0, state.shared[problem.layout.floor], 0.0])
-        turn = Rotation.from_euler("y", -_forward(state)).as_matrix()
+        turn = Rotation.from_euler("y", _heading_of(self.towards) - _forward(state, self.towards)).as_matrix()
         position, rotation = (state.position - floor) @ turn.T, turn @ state.rotation
         placed = KeypointBody(person, body.attachments, body.held)
         q = placed.coordinates(position, rotation, state.angles)
@@ -228,10 +270,15 @@ def _std(body: KeypointBody, found: Piece, turn: Array, q: Array) -> Array:
     return std
 
 
-def _forward(state: State) -> float:
-    """Where the person goes, or faces on average [rad about the vertical]."""
+def _heading_of(towards: Direction) -> float:
+    """An axis of ground as an angle about the vertical [rad]."""
+    return {"auto": 0.0, "+x": 0.0, "-z": np.pi / 2, "-x": np.pi, "+z": -np.pi / 2}[towards]
+
+
+def _forward(state: State, towards: Direction) -> float:
+    """Where the person faces on average, or goes if nothing else is wanted [rad about the vertical]."""
     way = state.position[-1] - state.position[0]
-    if np.hypot(way[0], way[2]) > TRAVEL:
+    if towards == "auto" and np.hypot(way[0], way[2]) > TRAVEL:
         return float(np.arctan2(-way[2], way[0]))
     return facing(state.rotation)
 

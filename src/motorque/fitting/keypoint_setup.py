@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from motorque.errors import DataError
 from motorque.fitting.keypoint_attachments import ATTACHMENTS, GROUPS
 from motorque.fitting.keypoint_body import KeypointBody
 from motorque.fitting.keypoint_problem import KeypointProblem, Shared, State
 from motorque.fitting.keypoint_start import CAMERA_TO_LEVEL, facing, place, poses_from_space, space_from_detector
-from motorque.fitting.keypoint_views import View
+from motorque.fitting.keypoint_views import View, free_rotation
 from motorque.fitting.motion_prior import PoseGuess
 from motorque.series import Camera, Keypoints
 from motorque.skeleton.fullbody_tables import GENERIC_HEIGHT
 from motorque.skeleton.skeleton import Skeleton
 from motorque.vision.projection import undistort
+from motorque.vision.triangulate import triangulate
 
 Array = NDArray[np.float64]
 
@@ -37,6 +37,8 @@ KEYPOINT_STD = 0.023
 """How far a detector's keypoints are off at the person's distance [m]."""
 CAMERA_HEIGHT, FLOOR_STD = 1.3, 0.5
 """Height of a camera above the floor, and its spread [m]."""
+PELVIS_HEIGHT = 0.93
+"""Height of the generic pelvis' frame above the floor while standing [m]."""
 LEAST_CONFIDENCE = 0.05
 """A keypoint that the detector doubts counts at least this much: its doubt is not about where the point is."""
 FEWEST_KEYPOINTS = 6
@@ -194,22 +196,28 @@ def set_up(
     mean[layout.floor], std[layout.floor] = -CAMERA_HEIGHT, FLOOR_STD
     weights = seen.weights
     points = [np.nan_to_num(p) for p in seen.points]
-    if cameras is not None:
-        states, views = _start_calibrated(body, seen, cameras, points, weights, mean)
-        lowest = np.percentile(states["cameras"].position[:, 1], 50) - 0.93 * size
-        mean[layout.floor] = lowest
-        states = {label: State(s.position, s.rotation, s.angles, mean.copy()) for label, s in states.items()}
+    first = None if cameras is None else cameras[0]
+    focal = _focal_length(seen.sizes[0], known.fov) if first is None else float(first.matrix[0, 0])
+    if first is None:
+        mean[layout.camera(0)] = 0.0, 0.0, np.log(focal)
+        std[layout.camera(0)] = PITCH_STD, ROLL_STD, FOCAL_STD if known.fov is None else GIVEN_FOCAL_STD
+    if cameras is None or len(cameras) == 1:
+        states, views = _start_one(body, seen, points[0], weights[0], first, focal, guess, mean, known.heading)
     else:
-        longer = max(seen.sizes[0])
-        focal = FOCAL * longer if known.fov is None else 0.5 * longer / np.tan(0.5 * known.fov)
-        camera = layout.camera(0)
-        mean[camera] = 0.0, 0.0, np.log(focal)
-        std[camera] = PITCH_STD, ROLL_STD, FOCAL_STD if known.fov is None else GIVEN_FOCAL_STD
-        states, views = _start_free(body, seen, points[0], weights[0], focal, guess, mean, known.heading)
+        states, views = _start_many(body, seen, cameras, points, weights, mean)
+    if first is not None:  # the floor lies below the pelvis, wherever the calibration has its origin
+        height = float(np.median(next(iter(states.values())).position[:, 1]))
+        mean[layout.floor] = height - PELVIS_HEIGHT * size
+        states = {label: dataclasses.replace(state, shared=mean.copy()) for label, state in states.items()}
     return KeypointProblem(body, seen.times, views, mean, std, guess), states
 
 
-def _start_calibrated(
+def _focal_length(size: tuple[int, int], fov: float | None) -> float:
+    longer = max(size)
+    return FOCAL * longer if fov is None else 0.5 * longer / float(np.tan(0.5 * fov))
+
+
+def _start_many(
     body: KeypointBody,
     seen: Observed,
     cameras: Sequence[Camera],
@@ -218,8 +226,6 @@ def _start_calibrated(
     mean: Array,
 ) -> tuple[dict[str, State], list[View]]:
     flat = [p / np.diag(c.matrix)[:2] for p, c in zip(seen.points, cameras, strict=True)]
-    from motorque.vision.triangulate import triangulate
-
     space = triangulate(cameras, flat, seen.confidence).position
     position, rotation, angles = poses_from_space(body, space, seen.times)
     views = []
@@ -230,41 +236,44 @@ def _start_calibrated(
     return {"cameras": State(position, rotation, angles, mean.copy())}, views
 
 
-def _start_free(
+def _start_one(
     body: KeypointBody,
     seen: Observed,
     points: Array,
     weight: Array,
+    camera: Camera | None,
     focal: float,
     guess: PoseGuess | None,
     mean: Array,
     heading: float | None,
 ) -> tuple[dict[str, State], list[View]]:
-    poses: dict[str, tuple[Array, Array]] = {}  # pelvis to the level camera's ground, angles
+    """States from what one view tells, and the view; a camera without calibration is at ground's origin."""
+    poses: dict[str, tuple[Array, Array]] = {}  # pelvis to the camera's axes, and angles
     if seen.world is not None:
         space = space_from_detector(seen.world, points, weight > 0, focal)
         _, rotation, angles = poses_from_space(body, np.where(weight[..., None] > 0, space, np.nan), seen.times)
-        poses["detector"] = rotation, angles
+        poses["detector"] = CAMERA_TO_LEVEL @ rotation, angles
     if guess is not None:
         angles = np.zeros((len(seen.times), len(body.names)))
         for k, name in enumerate(guess.names):
             if name in body.names:
                 angles[:, body.names.index(name)] = guess.mean[:, k]
-        poses["prior"] = CAMERA_TO_LEVEL @ guess.pelvis, angles
+        poses["prior"] = guess.pelvis, angles
     if not poses:
         raise DataError("these keypoints come without depth: one video needs a motion prior then")
     if heading is None:
-        heading = facing(next(iter(poses.values()))[0])
-    spin = Rotation.from_euler("y", -heading).as_matrix()  # the level camera's ground to ours, facing +X
+        heading = facing(CAMERA_TO_LEVEL @ next(iter(poses.values()))[0])
+    turn = free_rotation(heading, 0.0, 0.0) if camera is None else camera.rotation  # ground to camera
+    stand = np.zeros(3) if camera is None else camera.center
     factors, offsets = np.full(len(GROUPS), np.exp(mean[0])), np.zeros((len(body.point_body), 3))
     keypoints = len(body.attachments)
     states, depth = {}, np.zeros(len(seen.times))
     for label, (rotation, angles) in poses.items():
         arms = body.points(angles, factors, offsets).position[:, :keypoints] @ rotation.swapaxes(-1, -2)
-        position = place(arms @ CAMERA_TO_LEVEL.T, points, weight, focal, seen.times)
+        position = place(arms, points, weight, focal, seen.times)
         depth = position[:, 2]
-        states[label] = State(position @ CAMERA_TO_LEVEL.T @ spin.T, spin @ rotation, angles, mean.copy())
-    return states, [View(points, weight, KEYPOINT_STD * focal / depth, None, seen.sizes[0], heading)]
+        states[label] = State(stand + position @ turn, turn.T @ rotation, angles, mean.copy())
+    return states, [View(points, weight, KEYPOINT_STD * focal / depth, camera, seen.sizes[0], heading)]
 
 
 def refined(coarse: KeypointProblem, seen: Observed, guess: PoseGuess | None) -> KeypointProblem:

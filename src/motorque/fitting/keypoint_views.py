@@ -62,6 +62,20 @@ def free_rotation(heading: float, pitch: float, roll: float) -> Array:
     )
 
 
+def _in_camera(view: View, points: Array, camera: Array) -> tuple[Array, Array, Array]:
+    """Ground to camera, shape [3, 3], focal lengths [px], shape [2], and points in the camera's axes [m]."""
+    rotation = view.rotation(camera)
+    if view.camera is None:
+        return rotation, np.full(2, np.exp(camera[2])), points @ rotation.T
+    return rotation, np.diag(view.camera.matrix)[:2], points @ rotation.T + view.camera.translation
+
+
+def project_view(view: View, points: Array, camera: Array) -> Array:
+    """Where a view should see points of ground [m], shape [..., 3], relative to its principal point [px], [..., 2]."""
+    _, focal, seen = _in_camera(view, points, camera)
+    return np.asarray(focal * seen[..., :2] / np.maximum(seen[..., 2:], NEAREST))
+
+
 @dataclass(frozen=True)
 class Sight:
     """What a view should have seen at the current state.
@@ -92,14 +106,7 @@ def see(view: View, points: Array, camera: Array, at: slice) -> Sight:
         camera: Pitch, roll and logarithm of the focal length of a free camera, shape [3].
         at: The frames.
     """
-    if view.camera is None:
-        rotation = view.rotation(camera)
-        focal = np.full(2, np.exp(camera[2]))
-        seen = points @ rotation.T
-    else:
-        rotation = view.camera.rotation
-        focal = np.diag(view.camera.matrix)[:2]
-        seen = points @ rotation.T + view.camera.translation
+    rotation, focal, seen = _in_camera(view, points, camera)
     depth = np.maximum(seen[..., 2], NEAREST)
     ahead = seen[..., 2] > NEAREST
     scale = focal / view.std[at, None, None]

@@ -23,7 +23,7 @@ from motorque.fitting.fit_checks import check_fit
 from motorque.fitting.gimbal import report_impossible_speeds, steady_through_gimbal_lock
 from motorque.fitting.ground_loads import estimate_ground_loads
 from motorque.fitting.heading import heading, quarter_turn, turn_markers
-from motorque.fitting.ik import IKResult, inverse_kinematics
+from motorque.fitting.ik import inverse_kinematics
 from motorque.fitting.side_swap import exchange_sides, side_evidence
 from motorque.journal import Journal
 from motorque.mechanics.dynamics import inverse_dynamics
@@ -36,6 +36,7 @@ from motorque.series import Kinetics, Loads, Markers, Motion
 from motorque.series.markers import within
 from motorque.signals import NaturalSpline, butterworth
 from motorque.skeleton.fullbody import Sex
+from motorque.skeleton.skeleton import Skeleton
 from motorque.workflows.inverse_dynamics import say_loops
 from motorque.workflows.person import Person, fit_builtin, use_model, weigh
 from motorque.workflows.recording import Recording, input_file, read_recording
@@ -107,7 +108,7 @@ def analyze(
     if len(inputs) != 1:
         raise DataError(f"{len(inputs)} recordings were given; analyze takes one trial: run it once for each")
     journal = journal if journal is not None else Journal()
-    clock = _Clock(progress)
+    clock = Clock(progress)
     with OutputFolder(out) as folder:
         with clock("reading the recording", 0.02):
             # Filters and splines are off at the ends of what they see, so they see a little more than is asked for.
@@ -151,7 +152,9 @@ def analyze(
             check_fit(person.skeleton, fit, name=str(inputs[0]), journal=journal)
         with clock("smoothing", 0.5):
             chosen = cutoff if cutoff is not None else DEFAULT_CUTOFF
-            motion, rate, acceleration, applied = smooth(person, fit, chosen, cutoff is not None, journal)
+            motion, rate, acceleration, applied = smooth(
+                person.skeleton, fit.motion, chosen, cutoff is not None, journal
+            )
             whole, kept = motion, within(motion.times, start, end, str(inputs[0]))
             motion, rate, acceleration = motion.between(start, end), rate[kept], acceleration[kept]
             fit, markers = fit.between(start, end), markers.between(start, end)
@@ -161,7 +164,7 @@ def analyze(
             person = weigh(person, motion, found if measured else None, journal)
         with clock("inverse dynamics", 0.7):
             say_loops(person.skeleton, journal)
-            kinetics = _kinetics(person, motion, rate, acceleration, found)
+            kinetics = kinetics_of(person.skeleton, motion, rate, acceleration, found)
             poses = forward_kinematics(person.skeleton, torch.as_tensor(motion.values))
             if measured:
                 report_missing_support(kinetics, person.skeleton, journal)
@@ -233,23 +236,24 @@ class Size(TypedDict):
     sex: Sex
 
 
-class _Clock:
-    """Times the steps and tells the progress."""
+class Clock:
+    """Times the steps and tells the progress; ``seconds`` by step."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress, self.seconds = progress, {}  # type: tuple[Progress, dict[str, float]]
 
     @contextmanager
     def __call__(self, what: str, fraction: float) -> Iterator[None]:
+        """Time what happens inside, and say that it has begun."""
         self.progress(what, fraction)
         began = time.perf_counter()
         yield
         self.seconds[what] = round(time.perf_counter() - began, 3)
 
 
-def versions() -> dict[str, str]:
+def versions(*further: str) -> dict[str, str]:
     """Versions of motorque and of what its numbers rest on."""
-    packages = {name: version(name) for name in ("motorque", "torch", "numpy", "scipy")}
+    packages = {name: version(name) for name in ("motorque", "torch", "numpy", "scipy", *further)}
     return {**packages, "python": platform.python_version()}
 
 
@@ -300,13 +304,12 @@ def _right_way_round(person: Person, markers: Markers, journal: Journal) -> Mark
 
 
 def smooth(
-    person: Person, fit: IKResult, cutoff: float, asked: bool, journal: Journal
+    skeleton: Skeleton, motion: Motion, cutoff: float, asked: bool, journal: Journal
 ) -> tuple[Motion, np.ndarray, np.ndarray, float | None]:
     """The filtered motion with its first and second derivatives, and the cutoff that was used.
 
     Without a filter where the recording is too short for one or sampled too slowly, unless one was asked for.
     """
-    motion = fit.motion
     applied: float | None = cutoff
     try:
         values = np.ascontiguousarray(butterworth(motion.values, motion.rate, cutoff, what="the motion"))
@@ -315,12 +318,11 @@ def smooth(
             raise
         journal.warn(f"the motion is not filtered: {error}", "filter")
         values, applied = motion.values, None
-    skeleton = person.skeleton
     values = skeleton.couple(torch.as_tensor(values)).numpy()
     spline = NaturalSpline(motion.times, values, degree=5, what="the motion")
     q, v, a = (torch.as_tensor(spline(motion.times, order)) for order in (0, 1, 2))
     _, v, a = skeleton.couple_derivatives(q, v, a)
-    return Motion(motion.times, values, motion.names), v.numpy(), a.numpy(), applied
+    return Motion(motion.times, values, motion.names, motion.std), v.numpy(), a.numpy(), applied
 
 
 def _loads(
@@ -347,8 +349,11 @@ def _loads(
     return estimated.between(float(motion.times[0]), float(motion.times[-1])), False
 
 
-def _kinetics(person: Person, motion: Motion, rate: np.ndarray, acceleration: np.ndarray, loads: Loads) -> Kinetics:
+def kinetics_of(
+    skeleton: Skeleton, motion: Motion, rate: np.ndarray, acceleration: np.ndarray, loads: Loads
+) -> Kinetics:
+    """Generalized forces of a motion under loads; rates and accelerations of the coordinates, shape [T, nq]."""
     q, v, a = (torch.as_tensor(x) for x in (motion.values, rate, acceleration))
-    v, a = speeds_from_rates(person.skeleton, q, v, a)
-    tau = inverse_dynamics(person.skeleton, q, v, a, loads=wrenches_on_bodies(loads), ignore_constraints=True)
+    v, a = speeds_from_rates(skeleton, q, v, a)
+    tau = inverse_dynamics(skeleton, q, v, a, loads=wrenches_on_bodies(loads), ignore_constraints=True)
     return Kinetics(motion.times, tau.numpy(), motion.names)

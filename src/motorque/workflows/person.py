@@ -121,12 +121,12 @@ def fit_builtin(
     stray = {name: SHOULDER_STRAY for name, place in match.pairs if place.startswith(SHOULDER_LANDMARKS)}
     skeleton, scales = _fit(generic, recordings, known, stray, ratio, journal)
     if height is None:
-        height, height_source = _height_of(scales), "from the segment scales"
+        height, height_source = height_of(scales), "from the segment scales"
         journal.assume(f"no height was given; the segment scales make it {height:.2f} m (give --height)", "height")
     if mass is None:
         # The generic skeleton's body mass index, which is that of its builders' average man.
         mass, mass_source = fullbody().total_mass() * (height / GENERIC_HEIGHT) ** 2, ASSUMED
-    skeleton = _of_mass(skeleton, mass, sex)
+    skeleton = of_mass(skeleton, mass, sex)
     # Bony landmarks carry the pose; the found place of a marker is no better known than soft tissue lets it be.
     weights = {
         n: MEASUREMENT_STD / max(s if s < 0.05 else 0.0, stray.get(n, MEASUREMENT_STD)) for n, s in known.items()
@@ -172,7 +172,8 @@ def _fit(
     return further.skeleton, fit.scales
 
 
-def _of_mass(skeleton: Skeleton, mass: float, sex: Sex) -> Skeleton:
+def of_mass(skeleton: Skeleton, mass: float, sex: Sex) -> Skeleton:
+    """The skeleton with this mass [kg], shared among the segments as is usual for the sex."""
     return set_mass(skeleton, mass) if sex == "unknown" else with_segment_masses(skeleton, mass=mass, sex=sex)
 
 
@@ -199,7 +200,7 @@ def weigh(person: Person, motion: Motion, loads: Loads | None, journal: Journal)
     journal.assume(
         f"no mass was given; where the plates carry the whole body they weigh {mass:.1f} kg (give --mass)", "mass"
     )
-    skeleton = _of_mass(person.skeleton, mass, cast(Sex, subject.sex))
+    skeleton = of_mass(person.skeleton, mass, cast(Sex, subject.sex))
     weighed = dataclasses.replace(subject, mass=mass, mass_source="weighed by the force plates")
     return dataclasses.replace(person, skeleton=skeleton, subject=weighed)
 
@@ -211,7 +212,7 @@ def _labelled_right(generic: Skeleton, markers: Markers, ratio: float | None) ->
     return (exchange_sides(markers), evidence) if evidence is not None and evidence.swapped else (markers, None)
 
 
-def _height_of(scales: Scales) -> float:
+def height_of(scales: Scales) -> float:
     """Body height by the share of each segment's length: thigh 0.245, shank 0.246, trunk and head 0.47, foot 0.039.
 
     Source: Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of Human Movement, 4th ed., fig. 4.1.
