@@ -39,9 +39,35 @@ def test_doctor_says_what_a_windowed_opencv_lacks(
     assert isinstance(finding, doctor.Finding)
     assert finding.ok is False
     assert "libGL.so.1" in finding.detail and "apt-get install libgl1" in finding.detail
+    assert "--no-deps opencv-contrib-python-headless==4.11.0.86" in finding.detail
     finding = doctor.OPTIONAL["mediapipe"]()
     assert isinstance(finding, doctor.Finding)
     assert finding.ok is None and "pip install 'motorque[video]'" in finding.detail
+
+
+def test_doctor_runs_the_pose_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_installed", lambda name: name == "mediapipe")
+    monkeypatch.setattr(doctor, "_version", lambda name: "0.10")
+    monkeypatch.setattr(doctor, "_import_apart", lambda module: None)
+    monkeypatch.setattr(doctor, "_run_apart", lambda code: "RuntimeError: no graph")
+    finding = doctor.OPTIONAL["mediapipe"]()
+    assert isinstance(finding, doctor.Finding)
+    assert finding.ok is False and "its pose model does not run: RuntimeError: no graph" in finding.detail
+    monkeypatch.setattr(doctor, "_run_apart", lambda code: None)
+    finding = doctor.OPTIONAL["mediapipe"]()
+    assert isinstance(finding, doctor.Finding) and finding.ok is True
+
+
+def test_two_opencvs_are_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_installed", lambda name: name.startswith("opencv-contrib-python"))
+    monkeypatch.setattr(doctor, "_version", lambda name: "4.11")
+    monkeypatch.setattr(doctor, "_import_apart", lambda module: None)
+    finding = doctor.OPTIONAL["opencv"]()
+    assert isinstance(finding, doctor.Finding) and finding.ok is True  # the one without windows lies on top
+    monkeypatch.setattr(doctor, "_import_apart", lambda module: "ImportError: libGL.so.1")
+    finding = doctor.OPTIONAL["opencv"]()
+    assert isinstance(finding, doctor.Finding) and finding.ok is False
+    assert "overwrite each other; mend: pip uninstall opencv-contrib-python && pip install" in finding.detail
 
 
 def test_import_of_a_crashing_guest_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

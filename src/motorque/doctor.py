@@ -135,6 +135,26 @@ def _ezc3d() -> str:
     return f"{_version('ezc3d')}, writes and reads a .c3d"
 
 
+def _av() -> str:
+    import av
+    import numpy as np
+
+    from motorque.journal import Journal
+    from motorque.vision.video import Video
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "probe.mp4"
+        with av.open(str(path), "w") as file:
+            stream = file.add_stream("mpeg4", rate=30)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for _ in range(3):
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 128, dtype=np.uint8))))
+            file.mux(stream.encode())
+        read = [frame.picture.mean() for frame in Video(path, journal=Journal()).frames()]
+        _expect(len(read) == 3 and abs(read[0] - 128) < 4, "does not read back the video that it wrote")
+    return f"{_version('av')}, writes and reads a video"
+
+
 def _plotly() -> str:
     import plotly.graph_objects as go
 
@@ -169,17 +189,20 @@ def _expect(condition: bool, wrong: str) -> None:
 
 def _import_apart(module: str) -> str | None:
     """Import a module in another process; None if that works, else what went wrong, in one line."""
+    return _run_apart(f"import {module}")
+
+
+def _run_apart(code: str) -> str | None:
+    """The same for any line of Python."""
     with tempfile.TemporaryDirectory() as folder:  # opensim leaves a log file where it runs
         try:
-            done = subprocess.run(
-                [sys.executable, "-c", f"import {module}"], cwd=folder, capture_output=True, text=True, timeout=120
-            )
+            done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
         except subprocess.TimeoutExpired:
-            return f"import {module} takes over two minutes"
+            return f"{code} takes over two minutes"
     if done.returncode == 0:
         return None
     said = [text for text in done.stderr.splitlines() if text.strip()]
-    return said[-1].strip() if said else f"import {module} ends with code {done.returncode}"
+    return said[-1].strip() if said else f"{code} ends with code {done.returncode}"
 
 
 def _guest(package: str, extra: str, purpose: str) -> Finding:
@@ -195,8 +218,23 @@ def _opensim() -> Finding:
     return _guest("opensim", "oracle", "comparing results with OpenSim")
 
 
+HEADLESS = "pip install --force-reinstall --no-deps opencv-contrib-python-headless==4.11.0.86"
+"""Puts the OpenCV without windows in the place of the one that mediapipe brings; it needs no libGL."""
+
+
 def _mediapipe() -> Finding:
-    return _guest("mediapipe", "video", "keypoints from video")
+    found = _guest("mediapipe", "video", "keypoints from video")
+    if not found.ok:
+        # Most often it is its OpenCV that cannot be loaded: the next line of the list says how to mend that.
+        return found
+    fault = _run_apart("from motorque.vision.mediapipe_detector import MediaPipeDetector as M; M().close()")
+    if fault is not None:
+        return Finding(False, "mediapipe", f"{_version('mediapipe')} imports, but its pose model does not run: {fault}")
+    return Finding(True, "mediapipe", f"{_version('mediapipe')}, its pose model runs; for keypoints from video")
+
+
+def _onnxruntime() -> Finding:
+    return _guest("onnxruntime", "rtmpose", "keypoints by an RTMPose model of yours")
 
 
 def _opencv() -> Finding:
@@ -205,15 +243,17 @@ def _opencv() -> Finding:
     windowed = [name for name in ("opencv-contrib-python", "opencv-python") if _installed(name)]
     if not headless and not windowed:
         return Finding(None, "opencv", f"not installed; comes with keypoints from video: {EXTRA.format('video')}")
+    fault = _import_apart("cv2")
     if headless and windowed:
         # Both unpack into the same folder cv2: which one is there depends on the order of installation.
-        mend = f"pip uninstall {' '.join(windowed + headless)} && pip install --force-reinstall {headless[0]}"
+        if fault is None:
+            return Finding(True, "opencv", f"{headless[0]} {_version(headless[0])} over {windowed[0]}, imports")
+        mend = f"pip uninstall {' '.join(windowed)} && {HEADLESS}"
         return Finding(False, "opencv", f"{windowed[0]} and {headless[0]} overwrite each other; mend: {mend}")
     package = (headless or windowed)[0]
-    fault = _import_apart("cv2")
     if fault is None:
         return Finding(True, "opencv", f"{package} {_version(package)}, imports")
-    mend = "apt-get install libgl1 libglib2.0-0" if windowed else EXTRA.format("video")
+    mend = f"{HEADLESS}, or apt-get install libgl1 libglib2.0-0" if windowed else HEADLESS
     return Finding(False, "opencv", f"{package} {_version(package)} cannot be imported: {fault}; mend: {mend}")
 
 
@@ -261,6 +301,7 @@ CORE: dict[str, Callable[[], Finding | str]] = {
     "torch": _torch,
     "lxml": _lxml,
     "ezc3d": _ezc3d,
+    "av": _av,
     "plotly": _plotly,
     "skeleton": _skeleton,
     "disk": _disk,
@@ -270,6 +311,7 @@ OPTIONAL: dict[str, Callable[[], Finding | str]] = {
     "kernels": _kernels,
     "opensim": _opensim,
     "mediapipe": _mediapipe,
+    "onnxruntime": _onnxruntime,
     "opencv": _opencv,
     "libGL": _libgl,
     "CUDA": _cuda,
