@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from motorque.errors import MotorqueError
@@ -171,9 +172,11 @@ class _Encoder:
         self._codec.pix_fmt = "yuvj420p"
         self._codec.time_base = Fraction(1, 1000)
         self._codec.qmin = self._codec.qmax = QUALITY
+        self._reformatter = VideoReformatter()  # kept: to set one up takes longer than to use it
         self._count = 0
 
     def __call__(self, picture: Picture) -> bytes:
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuvj420p")
+        rgb = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame = self._reformatter.reformat(rgb, format="yuvj420p", interpolation="FAST_BILINEAR")
         frame.pts, self._count = self._count, self._count + 1
         return b"".join(bytes(packet) for packet in self._codec.encode(frame))
