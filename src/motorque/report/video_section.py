@@ -201,7 +201,7 @@ def film_caption(v: VideoResults, films: Sequence[Film]) -> str:
             else "Whoever gets it sees the person; --blur-faces makes the person’s head unrecognisable."
         )
         made += (
-            f" <b>Privacy: the video’s pictures are inside this file.</b> {escape(private)} With --no-video the report "
+            f" <b>Privacy: the video’s pictures are inside this file.</b> {escape(private)} With --no-pictures the report "
             "holds no pictures."
         )
     else:
