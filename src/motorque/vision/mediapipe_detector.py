@@ -164,6 +164,7 @@ class MediaPipeDetector:
 
     def restart(self) -> None:
         """Forget the filtered region of earlier pictures, as a picture without anybody makes the graph do."""
+        self._empty = 0
         blank = np.zeros((64, 64, 3), dtype=np.uint8)
         self.follow(blank, Region(np.array([32.0, 32.0]), 64.0))
 
@@ -249,7 +250,7 @@ def _missing(error: ImportError) -> str:
             "mediapipe's OpenCV needs libGL, which is not here: apt-get install libgl1, or take the OpenCV without "
             "windows: pip install --force-reinstall --no-deps opencv-contrib-python-headless==4.11.0.86"
         )
-    if getattr(error, "name", None) == "mediapipe":
+    if (error.name or "").split(".")[0] == "mediapipe":
         return f"keypoints from video need mediapipe: {INSTALL}, or give keypoints with --detector"
     return f"mediapipe cannot be loaded ({error}); motorque doctor says more"
 

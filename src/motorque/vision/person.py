@@ -94,6 +94,9 @@ class Follower:
     _started: bool = False
     _sure: float = -np.inf
 
+    def __post_init__(self) -> None:
+        self.detector.restart()
+
     def next(self, time: float, picture: Picture) -> Person | None:
         """The person in the next picture, at this time [s]; None where he is not found."""
         if not self._started:

@@ -26,6 +26,7 @@ def find_turn(
     low, high = start or 0.0, min(video.duration if end is None else end, video.duration)
     stills = [video.still(time) for time in np.linspace(low, high, LOOKS + 2)[1:-1]]
     pictures = [still.picture for still in stills if still is not None]
+    detector.restart()
     upright = [_uprightness(detector, person) for p in pictures for person in detector.everybody(p)[:1]]
     if len(upright) >= 0.5 * len(pictures) and np.median(upright) > -0.5:
         return 0
