@@ -201,8 +201,8 @@ def film_caption(v: VideoResults, films: Sequence[Film]) -> str:
             else "Whoever gets it sees the person; --blur-faces makes the person’s head unrecognisable."
         )
         made += (
-            f" <b>Privacy: the video’s pictures are inside this file.</b> {escape(private)} With --no-pictures the report "
-            "holds no pictures."
+            f" <b>Privacy: the video’s pictures are inside this file.</b> {escape(private)} With --no-pictures the "
+            "report holds none."
         )
     else:
         made += " This report holds no pictures of the video, only where keypoints and skeleton were in it."
