@@ -76,6 +76,7 @@ def find_keypoints(
         raise DataError(f"the picture cannot be turned by {turn} degrees; give 0, 90, 180 or 270")
     own = Journal(listener=lambda notice: journal.add(notice.kind, notice.text, notice.about))
     video = Video(path, journal=own)
+    video.check_interval(start, end)
     if not isinstance(detector, str | Path):
         label, make = detector.label, _already(detector)
     elif str(detector) in DETECTORS:

@@ -200,10 +200,19 @@ class Video:
                 taken += 1
                 yield Frame(time, make(frame))
         if not taken:
-            raise DataError(
-                f"{self.path}: no frame lies between {_or(start, 0.0):g} and {_or(end, self.duration):g} s; the video "
-                f"lasts {self.duration:.2f} s"
-            )
+            raise self._no_frame(start, end)
+
+    def check_interval(self, start: float | None, end: float | None) -> None:
+        """Raise a :class:`DataError` if no frame lies between the two times [s], as far as is known without decoding."""
+        low, high = _or(start, -np.inf) - 1e-9, _or(end, np.inf) + 1e-9
+        if not ((self.times >= low) & (self.times <= high)).any():
+            raise self._no_frame(start, end)
+
+    def _no_frame(self, start: float | None, end: float | None) -> DataError:
+        return DataError(
+            f"{self.path}: no frame lies between {_or(start, 0.0):g} and {_or(end, self.duration):g} s; the video "
+            f"lasts {self.duration:.2f} s"
+        )
 
     @staticmethod
     def _between(
