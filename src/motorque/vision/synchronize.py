@@ -102,12 +102,9 @@ def measure_shifts(
     }
     best = _solve(curves, np.ones(len(names)), grid, len(views))
     generator = np.random.default_rng(seed)
-    again = [
-        _solve(
-            curves, np.bincount(generator.integers(0, len(names), len(names)), minlength=len(names)), grid, len(views)
-        )
-        for _ in range(RESAMPLED)
-    ]
+    even = np.full(len(names), 1 / len(names))
+    drawn = generator.multinomial(len(names), even, RESAMPLED)
+    again = [_solve(curves, counts, grid, len(views)) for counts in drawn.astype(np.float64)]
     return Shifts(best, np.std(again, axis=0))
 
 
