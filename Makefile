@@ -30,13 +30,13 @@ $(VENV)/core.stamp: $(DEFINITION) tools/make_venv.sh
 	@$(PIP) install --constraint constraints.txt hatchling editables
 	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable .
 	@# Keypoints from video: mediapipe without jax, which its pose model does not need, and an OpenCV without windows.
-	@$(PIP) install --constraint constraints.txt --no-deps mediapipe opencv-contrib-python-headless
 	@$(PIP) install --constraint constraints.txt absl-py attrs flatbuffers matplotlib protobuf
+	@$(PIP) install --constraint constraints.txt --no-deps mediapipe opencv-contrib-python-headless
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp
 	@echo 'Adding what the tests need (once) …'
-	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --no-warn-conflicts --editable '.[dev]'
 	@touch $@
 
 setup: $(VENV)/core.stamp
