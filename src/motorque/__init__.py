@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.errors import ModelError as ModelError
     from motorque.errors import MotorqueError as MotorqueError
     from motorque.errors import OutputError as OutputError
+    from motorque.estimators.keypoint_prior.prior import LearnedPrior as LearnedPrior
     from motorque.files.c3d import read_c3d as read_c3d
     from motorque.files.calibration import read_cameras as read_cameras
     from motorque.files.calibration_videos import cameras_for_videos as cameras_for_videos
@@ -212,6 +213,8 @@ _ROOM = {
     "inverse_kinematics": "fitting.ik",
     "measure_scales": "fitting.scale",
     "place_markers": "fitting.marker_placement",
+    # learned
+    "LearnedPrior": "estimators.keypoint_prior.prior",
     # whole steps: joint moments of a Motion under Loads, and the command line's from files to files
     "analyze": "workflows.analyze",
     "id_step": "workflows.inverse_dynamics",

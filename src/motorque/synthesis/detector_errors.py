@@ -187,7 +187,9 @@ def _with_gaps(
 ) -> tuple[Tensor, Tensor]:
     """The points without frames in which the person was lost, and without points too uncertain to be given."""
     count, frames, landmarks = confidence.shape
-    lost = _runs(count, frames, errors.gaps, 3, 10, generator)[..., None].expand(confidence.shape)
+    lost = _runs(count, frames, errors.gaps, 3, 10, generator)
+    lost = lost | _runs(count, frames, errors.gaps / 3, 1, 75, generator)  # out of the picture for a while
+    lost = lost[..., None].expand(confidence.shape)
     sparse = torch.rand(count, 1, 1, generator=generator) < errors.sparse
     lost = lost | (sparse & (confidence < 0.3))
     # A few landmarks that are missing for a long stretch, as when a detector has no such point.

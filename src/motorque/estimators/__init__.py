@@ -1,0 +1,1 @@
+"""Learned ways from what was observed to motion and force."""

@@ -1,0 +1,1 @@
+"""A learned guess of poses from the keypoints of one video: the fit's start and prior."""
