@@ -125,8 +125,8 @@ def _miss(one: Camera, first: Array, sure: Array, other: Camera, second: Array, 
     result = []
     for way in (slice(None), slice(None, None, -1)):
         distance = np.abs(gap(one, first, other, second[:, :, way]))
-        weight = np.where(np.isfinite(distance), sure * surer[:, :, way], 0.0).reshape(len(first), -1)
-        capped = np.minimum(np.nan_to_num(distance), CAPPED).reshape(len(first), -1)
+        weight = np.where(np.isfinite(distance), sure * surer[:, :, way], 0.0).reshape(len(first), 2 * first.shape[1])
+        capped = np.minimum(np.nan_to_num(distance), CAPPED).reshape(weight.shape)
         result.append((weight * capped).sum(1) / np.maximum(weight.sum(1), 1e-9))
     return np.stack(result, -1)
 
@@ -136,8 +136,8 @@ def _jump(points: Array, sure: Array, metre: float) -> Array:
     result = []
     for way in (slice(None), slice(None, None, -1)):
         step = np.linalg.norm(points[1:, :, way] - points[:-1], axis=-1) / metre
-        weight = np.where(np.isfinite(step), sure[1:, :, way] * sure[:-1], 0.0).reshape(len(step), -1)
-        capped = np.minimum(np.nan_to_num(step), CAPPED).reshape(len(step), -1)
+        weight = np.where(np.isfinite(step), sure[1:, :, way] * sure[:-1], 0.0).reshape(len(step), 2 * step.shape[1])
+        capped = np.minimum(np.nan_to_num(step), CAPPED).reshape(weight.shape)
         result.append(JUMPING * (weight * capped).sum(1) / np.maximum(weight.sum(1), 1e-9))
     return np.stack(result, -1)
 
