@@ -3,8 +3,10 @@
 The person is the largest one in the first picture with anybody, or the one that the user chose. From picture to picture
 he is looked for where he was. If he is lost he is looked for everywhere, and taken up again near where he was lost, or,
 later, by the colours of his clothes. Now and then everybody in the picture is counted: that tells when somebody crosses
-his way, and whether it is still he who is followed afterwards. Two people in the same clothes who cross can be mixed
-up.
+his way, and whether it is still he who is followed afterwards.
+
+What cannot be done: two people in the same clothes who cross can be mixed up; somebody much smaller than the others may
+not be counted; and whether a picture is mirrored is not to be seen in it.
 """
 
 from __future__ import annotations
@@ -93,6 +95,7 @@ class Follower:
     _met: float = -np.inf
     _started: bool = False
     _sure: float = -np.inf
+    _dressed: float = -np.inf
 
     def __post_init__(self) -> None:
         self.detector.restart()
@@ -136,12 +139,13 @@ class Follower:
     def _accept(self, time: float, picture: Picture, person: Person) -> None:
         self._region = person.region
         self._centers = [*self._centers[-2:], (time, _middle(person), person.region.side)]
-        if not self._crowded:
+        if not self._crowded and time - self._dressed >= LOOK_CLOSELY:
+            self._dressed = time
             seen = colours(picture, person, self.detector.names)
             if seen is not None and self._clothes is None:
                 self._clothes = seen
             elif seen is not None and self._clothes is not None and likeness(seen, self._clothes) > ALIKE:
-                self._clothes = 0.95 * self._clothes + 0.05 * seen
+                self._clothes = 0.8 * self._clothes + 0.2 * seen
 
     def _expected(self, time: float) -> Array:
         """Where the person should be by now: on from the last two places, no further than a tenth of a second."""

@@ -67,7 +67,7 @@ class Video:
             tags = {**container.metadata, **stream.metadata}
             self.timeline = read_timeline(container, stream, tags, journal=journal, about=self._about)
         if self.timeline.count < 2:
-            raise FileFormatError(f"{self.path}: has one frame only; a motion needs a video of at least two")
+            raise FileFormatError(f"{self.path}: has one frame only, as far as it can be read; a motion needs two")
         with opened(self.path) as (container, stream):
             first, _ = next(self._decoded(container, stream), (None, 0.0))
             aspect = float(stream.sample_aspect_ratio or 1)  # a stream must not be asked once its file is closed
