@@ -11,7 +11,7 @@ from motorque.journal import Journal
 from motorque.series import Keypoints
 from motorque.vision.associate import check_agreement
 from motorque.vision.projection import undistort
-from motorque.vision.sides import LOWER, agree_on_sides
+from motorque.vision.sides import LOWER, agree_on_sides, steady_sides
 from motorque.vision.triangulate import Triangulation, triangulate
 from two_cameras import looking, seen_by
 
@@ -101,6 +101,29 @@ def test_gaps_are_no_reason() -> None:
     points[:, 4] = np.nan
     result = agree_on_sides([right[0], replace(right[1], points=points), right[2]], CAMERAS[:3], Journal())
     np.testing.assert_array_equal(result[1].points, points)
+
+
+@pytest.mark.parametrize("parts", ["all", "legs", "arms"])
+def test_one_camera_puts_right_what_jumps_and_comes_back(parts: str) -> None:
+    right = seen_by(CAMERAS[0], TIMES, noise=4.0)  # seen from the front, at an angle
+    journal = Journal()
+    result = steady_sides(exchanged(right, slice(30, 55), parts), journal, about="walk.mp4")
+    assert (result.points == right.points).all(-1).mean() > 0.98
+    assert len(journal.notices) == (2 if parts == "all" else 1)
+    assert journal.notices[0].about == "walk.mp4" and "25 of 90 frames (1.00 to 1.80 s)" in journal.notices[0].text
+
+
+@pytest.mark.parametrize("rate", [15, 30, 120])
+@pytest.mark.parametrize("angle", [0.0, 0.8, np.pi / 2, 2.5, np.pi])
+def test_one_camera_leaves_crossing_legs_alone(rate: int, angle: float) -> None:
+    times = np.arange(3 * rate) / rate
+    right = seen_by(looking(angle), times, noise=4.0)
+    journal = Journal()
+    np.testing.assert_array_equal(steady_sides(right, journal).points, right.points)
+    assert journal.notices == []
+    few = right.frames(np.arange(0, len(times), max(1, rate // 5)))  # 5 a second: nothing can be told
+    np.testing.assert_array_equal(steady_sides(few, journal).points, few.points)
+    assert len(steady_sides(right.frames(np.arange(1)), journal).times) == 1
 
 
 @pytest.mark.parametrize("count", [2, 4])

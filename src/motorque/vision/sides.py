@@ -32,6 +32,14 @@ CHANGED = 0.01
 """What changing a camera in a frame costs [m of distance between rays]: less than a detector's own error of 2 cm, so
 that it only decides between what looks the same, such as one camera changed or all others."""
 
+CHANGED_FOR = 0.18
+"""What it costs per second that one camera's sides stay exchanged [m/s]. Points of somebody who turns his side on and
+back jump by 0.3 to 0.6 m together, so up to about three seconds are put right."""
+
+LONGEST_STEP = 0.07
+"""Time between frames up to which limbs are followed from one to the next [s]: at 15 frames a second those of a walking
+person move by half of what they swing."""
+
 JUMPING = 1.0
 """Weight of the distance that points go from frame to frame [m] against that between rays [m]."""
 
@@ -57,11 +65,7 @@ def agree_on_sides(views: Sequence[Keypoints], cameras: Sequence[Camera], journa
     names = shared_names(views)
     result = list(views)
     for legs in (False, True):
-        pairs = [
-            (name, name[:-1] + "l")
-            for name in names
-            if name.endswith("_r") and name[:-1] + "l" in names and (name[:-2] in LOWER) == legs
-        ]
+        pairs = _pairs(names, legs)
         if not pairs:
             continue
         wrong = _exchanged([_sides(view, pairs) for view in views], cameras, [_metre(view) for view in views])
@@ -74,6 +78,43 @@ def agree_on_sides(views: Sequence[Keypoints], cameras: Sequence[Camera], journa
                     f"camera {cameras[v].name}",
                 )
     return tuple(result)
+
+
+def steady_sides(view: Keypoints, journal: Journal, *, about: str = "") -> Keypoints:
+    """The same keypoints of one camera with sides exchanged where they jump from one to the other and back.
+
+    Which of the two is right is not known from one camera: the shorter of both is taken to be wrong. Frames that are
+    further apart than :data:`LONGEST_STEP` tell nothing, since limbs cross between them.
+
+    Args:
+        view: The keypoints.
+        journal: Where it is recorded in which frames sides were exchanged.
+        about: The video, for the journal.
+    """
+    result = view
+    steps = np.diff(view.times)
+    for legs in (False, True):
+        pairs = _pairs(view.names, legs)
+        if not pairs or len(view.times) < 3:
+            continue
+        jump = _jump(*_sides(view, pairs), _metre(view)) * (steps <= LONGEST_STEP)[:, None]
+        lasting = CHANGED_FOR * np.append(steps, steps[-1])
+        flip = np.array([[0, 1], [1, 0]])
+        wrong = _best_path(lasting[:, None] * [0.0, 1.0], jump[:, flip]).astype(bool)
+        if wrong.any():
+            result = _exchange(result, wrong, legs)
+            journal.repair(
+                f"left and right of the {'legs' if legs else 'upper body'} exchanged in {int(wrong.sum())} of "
+                f"{len(view.times)} frames ({_when(view.times, wrong)}): they jump from one side to the other and back",
+                about,
+            )
+    return result
+
+
+def _pairs(names: Sequence[str], legs: bool) -> list[tuple[str, str]]:
+    """Names of right points and their left ones, of the legs or of all else."""
+    right = [name for name in names if name.endswith("_r") and (name[:-2] in LOWER) == legs]
+    return [(name, name[:-1] + "l") for name in right if name[:-1] + "l" in names]
 
 
 def _sides(view: Keypoints, pairs: Sequence[tuple[str, str]]) -> tuple[Array, Array]:
