@@ -21,6 +21,7 @@ from motorque.synthesis.people import LANDMARK_NAMES, MIRRORED, generic_people, 
 from motorque.synthesis.random_movements import pelvis_angles, random_movements, turned_about_vertical
 from motorque.synthesis.smooth_noise import smooth_noise
 from motorque.synthesis.variations import varied, window
+from motorque.synthesis.world_landmarks import world_landmarks
 
 NAMES = fullbody().coordinate_names
 FEET = [i for i, name in enumerate(LANDMARK_NAMES) if name.startswith(("heel", "toe"))]
@@ -185,6 +186,23 @@ def test_the_far_side_is_hidden_from_the_side_and_only_heels_from_the_front() ->
     hidden = {LANDMARK_NAMES[i] for i in right.nonzero().flatten()}
     assert {"hip_l", "knee_l"} <= hidden
     assert not any(name.endswith("_r") for name in hidden)
+
+
+def test_landmarks_in_space_are_flattened_towards_the_camera(movements: torch.Tensor) -> None:
+    made = seen_by_phones(movements, generator(12), errors=NO_ERRORS)
+    world = world_landmarks(made, generator(13))
+    assert world.shape == made.landmarks.shape
+    hips = [LANDMARK_NAMES.index("hip_r"), LANDMARK_NAMES.index("hip_l")]
+    assert float(world[..., hips, :].mean((1, 2)).norm(dim=-1).mean()) < 0.08
+    true = made.cameras.in_camera(made.landmarks)
+    true = true - true[..., hips, :].mean(-2, keepdim=True)
+    # A turned camera keeps distances; what is left of depth makes them smaller.
+    ratio = (world.square().sum((1, 2, 3)) / true.square().sum((1, 2, 3))).sqrt()
+    assert 0.9 < float(ratio.mean()) < 1.0
+    given = made.keypoints(2, world=world).world
+    np.testing.assert_allclose(given, world[2].numpy(), atol=1e-6)
+    up = world[..., LANDMARK_NAMES.index("nose"), 1] < world[..., FEET, 1].amax(-1)
+    assert float(up.float().mean()) > 0.9
 
 
 def test_the_same_seed_gives_the_same_recordings(movements: torch.Tensor) -> None:

@@ -50,17 +50,18 @@ class KeypointSequences:
         """True rotation of the pelvis to the camera's axes, shape [N, T, 3, 3]."""
         return self.cameras.rotation[:, None] @ self.pelvis
 
-    def keypoints(self, index: int, *, frames: int | None = None) -> Keypoints:
-        """One recording's keypoints, of its first ``frames`` frames."""
+    def keypoints(self, index: int, *, world: Tensor | None = None) -> Keypoints:
+        """One recording's keypoints; ``world`` are all recordings' landmarks in space, shape [N, T, K, 3]."""
         width, height = (int(side) for side in self.cameras.size[index])
-        points = self.points[index, :frames].double().numpy()
+        points = self.points[index].double().numpy()
         return Keypoints(
             np.arange(len(points)) / RATE,
             points,
-            self.confidence[index, :frames].double().numpy(),
+            self.confidence[index].double().numpy(),
             LANDMARK_NAMES,
             (width, height),
             "synthetic",
+            None if world is None else world[index].double().numpy(),
         )
 
     def camera(self, index: int) -> Camera:
