@@ -253,6 +253,8 @@ DAMAGE = [
     ("Calib.toml", lambda t: t.replace("[0.0, 0.0, 1.0]]", "[0.0, 0.0, 2.0]]", 1), "no camera matrix"),
     ("Calib.toml", lambda t: t.replace("539.5", "53950.0", 1), "different resolutions"),
     ("Calib.toml", lambda t: t.replace("cam_02", "cam_01").replace("[cam_01]", "[a]", 1), "two cameras are called"),
+    ("Calib.qca.txt", lambda t: t.replace(' x="', ' x="1e300"  w="', 1), "m from the origin"),
+    ("Calib.qca.txt", lambda t: t.replace('r22="', 'r22="1e300" w="', 1), "an entry above 1"),
     ("Calib.toml", lambda t: "x = " + "[" * 5000, "not well-formed TOML"),
     ("Calib.qca.txt", lambda t: t[: len(t) // 2], "not well-formed XML"),
     ("Calib.qca.txt", lambda t: '<!DOCTYPE x [<!ENTITY a "b">]>' + t[22:], "document type"),

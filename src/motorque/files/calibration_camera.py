@@ -16,6 +16,9 @@ Array = NDArray[np.float64]
 PIXEL_CENTER = 0.5
 """OpenCV and Qualisys give the middle of the upper left pixel the coordinates 0, 0; here they are 0.5, 0.5."""
 
+FARTHEST = 1e6
+"""From the origin to a camera [m or, in files that do not say, mm]."""
+
 
 def finite(value: Any, shape: tuple[int, ...] | None, where: str) -> Array:
     """Finite numbers of a shape (a flat list of any length if None); raises :class:`FileFormatError`."""
@@ -77,6 +80,12 @@ def make_camera(
         raise FileFormatError(
             f"{where}: its principal point ({moved[0, 2]:.0f}, {moved[1, 2]:.0f}) lies far outside of its picture of "
             f"{size[0]:.0f}x{size[1]:.0f} pixels; matrix and size belong to different resolutions"
+        )
+    if np.abs(rotation).max() > 1.001:
+        raise FileFormatError(f"{where}: its rotation is none (an entry above 1); calibrate this camera again")
+    if np.abs(translation).max() > FARTHEST:
+        raise FileFormatError(
+            f"{where}: stands {np.abs(translation).max():.3g} m from the origin; check its translation"
         )
     lengths = (0, 4) if fisheye else (0, 4, 5, 8)
     kept = np.flatnonzero(distortion)

@@ -153,7 +153,7 @@ class _Plain(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         allowed = _ALLOWED.get((module.replace("numpy._core", "numpy.core"), name))
         if allowed is None:
-            raise _Forbidden(f"{module}.{name}"[:60])
+            raise _Forbidden(re.sub(r"[^\w.]", "?", f"{module}.{name}"[:60]))
         return allowed
 
     def persistent_load(self, pid: object) -> Any:
