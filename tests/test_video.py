@@ -192,6 +192,26 @@ def test_damage_in_the_middle_is_counted(tmp_path: Path) -> None:
     assert f"warning: {90 - len(times)} of 90 frames are damaged" in said(journal)
 
 
+def test_damage_is_said_of_what_was_wanted_only(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", noisy(120), codec="libx264", options={"g": "10"})
+    content = bytearray(path.read_bytes())
+    middle = slice(int(0.3 * len(content)), int(0.4 * len(content)))
+    content[middle] = np.random.default_rng(1).bytes(middle.stop - middle.start)
+    path.write_bytes(bytes(content))
+    for times, damaged in (({"end": 0.5}, False), ({"start": 2.5}, False), ({"start": 0.5, "end": 2.0}, True)):
+        video, journal = opened(path)
+        assert list(video.frames(**times))
+        assert ("frames are damaged" in said(journal)) == damaged, times
+
+
+def test_a_leap_to_where_frames_build_on_what_is_before_is_no_damage(tmp_path: Path) -> None:
+    options = {"g": "30", "bf": "3", "x264-params": "open-gop=1:b-adapt=0:scenecut=0", "keyint_min": "30"}
+    path = write_video(tmp_path / "v.mp4", numbered(150), codec="libx264", options=options)
+    video, journal = opened(path)
+    assert numbers(video, start=2.5, end=3.5) == list(range(75, 106))
+    assert journal.notices == []
+
+
 def write_sound(path: Path) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -238,7 +238,7 @@ def _collect(
     return Keypoints(np.array(times), points, confidence, detector.names, size, detector.label, in_space)
 
 
-def _ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
+def _ahead(frames: Generator[Frame, None, None]) -> Iterator[Frame]:
     """The same frames, made by another thread while the detector works on earlier ones; a few at a time."""
     ready: queue.Queue[Any] = queue.Queue(maxsize=AHEAD)
     stop = threading.Event()
@@ -260,6 +260,8 @@ def _ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
                     return
         except BaseException as error:  # handed to whoever waits for the frames
             last = error
+        finally:
+            frames.close()  # here, in the thread that has opened the file
         put(last)
 
     thread = threading.Thread(target=work, name="motorque-frames", daemon=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections import Counter
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +111,7 @@ class Video:
         fps: float | None = None,
         long_side: int | None = LONG_SIDE,
         journal: Journal | None = None,
-    ) -> Iterator[Frame]:
+    ) -> Generator[Frame, None, None]:
         """The frames from ``start`` to ``end`` [s], both included, in order of time.
 
         Args:
@@ -129,7 +131,7 @@ class Video:
             make = PictureMaker(self._orientation, self.picture_size(long_side))
             if start is not None and start > 1.0 and self.timeline.stamped:
                 seek(container, stream, start * self.timeline.stretch + self.timeline.start)
-            wanted = self._between(self._decoded(container, stream, journal or self._journal), start, end)
+            wanted = self._between(self._decoded(container, stream, journal or self._journal, since=start), start, end)
             for frame, time in choice.choose(wanted):
                 taken += 1
                 yield Frame(time, make(frame))
@@ -150,13 +152,14 @@ class Video:
 
     @staticmethod
     def _between(
-        frames: Iterator[tuple[Any, float]], start: float | None, end: float | None
+        frames: Generator[tuple[Any, float], None, None], start: float | None, end: float | None
     ) -> Iterator[tuple[Any, float]]:
-        for frame, time in frames:
-            if end is not None and time > end + 1e-9:
-                return
-            if start is None or time >= start - 1e-9:
-                yield frame, time
+        with contextlib.closing(frames):
+            for frame, time in frames:
+                if end is not None and time > end + 1e-9:
+                    return
+                if start is None or time >= start - 1e-9:
+                    yield frame, time
 
     def still(self, time: float, *, long_side: int | None = LONG_SIDE) -> Frame | None:
         """A frame near a time [s], cheaply: the last one before it that can be decoded alone. None if none can."""
@@ -167,39 +170,54 @@ class Video:
                 return Frame(at, PictureMaker(self._orientation, self.picture_size(long_side))(frame))
         return None
 
-    def _decoded(self, container: Any, stream: Any, journal: Journal | None = None) -> Iterator[tuple[Any, float]]:
+    def _decoded(
+        self, container: Any, stream: Any, journal: Journal | None = None, *, since: float | None = None
+    ) -> Generator[tuple[Any, float], None, None]:
         """Every frame that can be decoded, with its time [s] from the video's first one, in order of time.
 
-        Frames that cannot be decoded, are marked as damaged, or go back in time are left out and counted.
+        Frames that cannot be decoded, are marked as damaged, or go back in time are left out; those ``since`` a time
+        are counted: the first ones after a leap into the file may lack what they build on, and are not wanted.
         """
-        timeline, lost, damaged, back, number = self.timeline, 0, 0, 0, 0
-        last = -np.inf
-        for packet in packets(container, stream):
-            try:
-                frames = packet.decode()
-            except (av.error.FFmpegError, ValueError):
-                lost += 1
-                continue
-            for frame in frames:
-                stamp = frame.time if timeline.stamped else number / timeline.rate + timeline.start
-                number += 1
-                if frame.is_corrupt:
-                    damaged += 1
-                elif stamp is None or (stamp - timeline.start) / timeline.stretch <= last + 1e-6:
-                    back += 1
-                else:
-                    last = (stamp - timeline.start) / timeline.stretch
-                    yield frame, last
-        if journal is None:
-            return
-        if lost or damaged:
+        timeline, number, last = self.timeline, 0, -np.inf
+        damage: Counter[str] = Counter()
+
+        def counts(stamp: float | None) -> bool:
+            return since is None or stamp is None or (stamp - timeline.start) / timeline.stretch >= since
+
+        try:
+            for packet in packets(container, stream):
+                try:
+                    frames = packet.decode()
+                except (av.error.FFmpegError, ValueError):
+                    stamp = None if packet.pts is None else float(packet.pts * stream.time_base)
+                    damage["lost"] += counts(stamp)
+                    continue
+                for frame in frames:
+                    stamp = frame.time if timeline.stamped else number / timeline.rate + timeline.start
+                    number += 1
+                    if frame.is_corrupt:
+                        damage["partial"] += counts(stamp)
+                    elif stamp is None or (stamp - timeline.start) / timeline.stretch <= last + 1e-6:
+                        damage["back"] += counts(stamp)
+                    else:
+                        last = (stamp - timeline.start) / timeline.stretch
+                        yield frame, last
+        finally:  # also where nobody wants the rest
+            if journal is not None:
+                self._report(damage, journal)
+
+    def _report(self, damage: Counter[str], journal: Journal) -> None:
+        lost, partial, back = damage["lost"], damage["partial"], damage["back"]
+        if lost or partial:
             journal.warn(
-                f"{lost + damaged} of {timeline.count} frames are damaged and were left out ({lost} cannot be decoded, "
-                f"{damaged} only in part)",
+                f"{lost + partial} of {self.timeline.count} frames are damaged and were left out ({lost} cannot be "
+                f"decoded, {partial} only in part)",
                 self._about,
             )
         if back:
-            journal.repair(f"{back} frames with a time stamp that is missing or was there before were left out", "")
+            journal.repair(
+                f"{back} frames with a time stamp that is missing or was there before were left out", self._about
+            )
 
     def _read_orientation(self, frame: Any) -> Orientation:
         matrix = frame.side_data.get("DISPLAYMATRIX")
