@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-import roma
 import torch
 from torch import Tensor
 
@@ -53,6 +52,8 @@ def rotation_to_matrix(values: Tensor, rotations: str) -> Tensor:
     width = rotation_width(rotations)
     if values.shape[-1] != width:
         raise DataError(f"a rotation as {rotations} has {width} numbers, got {values.shape[-1]}")
+    import roma  # slow to import, and most models need none of it
+
     if rotations == "quaternion":
         return roma.unitquat_to_rotmat(values)
     if rotations == "axis-angle":
@@ -71,6 +72,8 @@ def matrix_to_rotation(matrix: Tensor, rotations: str) -> Tensor:
         DataError: There is no such format, or it is ``angles``.
     """
     rotation_width(rotations)
+    import roma
+
     if rotations == "quaternion":
         return roma.rotmat_to_unitquat(matrix)
     if rotations == "axis-angle":

@@ -21,7 +21,7 @@ from motorque.fitting.keypoint_piece import Piece, joined, piece
 from motorque.fitting.keypoint_problem import KeypointProblem, State
 from motorque.fitting.keypoint_setup import KEYPOINT_STD, Known, Observed, observe, refined, set_up, thinned
 from motorque.fitting.keypoint_sides import put_sides_right
-from motorque.fitting.keypoint_solver import FINER, ROUNDS, Solution, solve
+from motorque.fitting.keypoint_solver import FINER, ROUNDS, TRIED, Solution, solve
 from motorque.fitting.keypoint_start import facing
 from motorque.fitting.keypoint_views import project_view
 from motorque.fitting.motion_prior import MotionPrior, PoseGuess
@@ -62,7 +62,7 @@ class KeypointFit:
         factors: Scale factor of each group of lengths, by name.
         scales: The same by body and axis.
         contact: How surely heel and ball of the right, then the left foot touch the ground, shape [T, 4].
-        cost: Least cost reached from each start.
+        cost: Cost that each start led to, before the best of them went on.
     """
 
     skeleton: Skeleton
@@ -190,15 +190,15 @@ class _Fitter:
     def _from_scratch(
         self, which: NDArray[np.int64], known: Known
     ) -> tuple[KeypointProblem, Solution, dict[str, float]]:
-        """The best solution of some frames from all starts, and the cost that each start led to."""
+        """The solution of some frames from the best start, and the cost that each start led to at first."""
         guess = None if self.guess is None else self.guess.frames(which)
         problem, starts = set_up(self.skeleton, self.seen.frames(which), self.cameras, known, guess)
-        solutions = {}
-        for number, (label, start) in enumerate(starts.items()):
-            self._tell(0.8 * number / len(starts))
-            solutions[label] = solve(problem, start)
-        cost = {label: solution.cost for label, solution in solutions.items()}
-        return problem, solutions[min(cost, key=lambda label: cost[label])], cost
+        self._tell(0.1)
+        tried = {label: solve(problem, start, ROUNDS[:TRIED]) for label, start in starts.items()}
+        cost = {label: solution.cost for label, solution in tried.items()}
+        best = tried[min(cost, key=lambda label: cost[label])]
+        self._tell(0.5)
+        return problem, solve(problem, best.state, ROUNDS[TRIED:]), cost
 
     def _stretch(self, within: NDArray[np.int64], known: Known, shared: Array) -> Piece:
         """A stretch of a long recording, with the lengths and the camera that were found from all of it."""

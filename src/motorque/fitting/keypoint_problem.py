@@ -41,6 +41,8 @@ ACCELERATION, PELVIS_TURNS, PELVIS_SHIFTS = 25.0, 12.5, 2.5
 LIMIT_STD = np.radians(2.0)
 CONTACT_SPEED, CONTACT_HEIGHT = 0.12, 0.015
 """How fast a touching point of a sole moves [m/s], and how far from the floor it is [m]."""
+GUESS_LOSS = 2.0
+"""A motion prior is doubted beyond this many of its standard deviations (Cauchy's loss): it has not seen everything."""
 BLOCK = 512
 """Frames whose derivatives are held in memory together."""
 
@@ -310,15 +312,16 @@ class KeypointProblem:
         system.add_diagonal(np.hstack([none, beyond]), np.hstack([none, (beyond != 0) * worth / LIMIT_STD**2]))
         mean, weight = habits(self.body.names)
         mean, weight = np.broadcast_to(mean, state.angles.shape), np.broadcast_to(weight * worth, state.angles.shape)
-        tilt, list_ = PELVIS_HABITS
+        residual = state.angles - mean
         if self.guess is not None:
-            mean, weight = mean.copy(), weight.copy()
+            residual, weight = residual.copy(), weight.copy()
             for k, name in enumerate(self.guess.names):
                 if name in self.body.names:
                     column = self.body.names.index(name)
-                    mean[:, column] = self.guess.mean[:, k]
-                    weight[:, column] = self.guess_share * self.worth / self.guess.std[:, k] ** 2
-        system.add_diagonal(np.hstack([none, state.angles - mean]), np.hstack([none, weight]))
+                    residual[:, column] = state.angles[:, column] - self.guess.mean[:, k]
+                    weight[:, column], loss = self._doubted(residual[:, column], self.guess.std[:, k], self.worth)
+                    system.cost += float((loss - weight[:, column] * residual[:, column] ** 2).sum())
+        system.add_diagonal(np.hstack([none, residual]), np.hstack([none, weight]))
         if self.guess is None:
             self._hold_upright(system, state)
         else:
@@ -345,11 +348,17 @@ class KeypointProblem:
         off = Rotation.from_matrix(state.rotation @ wanted.swapaxes(-1, -2)).as_rotvec()
         # In the camera's axes, where its standard deviations are told.
         residual = off @ camera.T
-        weight = self.guess_share * self.worth[:, None] / guess.pelvis_std**2
+        weight, loss = self._doubted(residual, guess.pelvis_std, self.worth[:, None])
         local = np.zeros((len(off), 3, system.local))
         local[:, :, 3:6] = camera
         system.add(residual, weight, local, None, slice(0, len(off)))
-        system.cost += float((weight * residual**2).sum())
+        system.cost += float(loss.sum())
+
+    def _doubted(self, residual: Array, std: Array, worth: Array) -> tuple[Array, Array]:
+        """Weight and loss of what a motion prior says: it counts less and less the more the video contradicts it."""
+        squared = (residual / std) ** 2
+        weight = self.guess_share * worth / std**2 / (1 + squared / GUESS_LOSS**2)
+        return weight, self.guess_share * worth * GUESS_LOSS**2 * np.log1p(squared / GUESS_LOSS**2)
 
     def _hold_shared(self, system: NormalEquations, state: State) -> None:
         observations = max(1.0, float(self.worth.sum()) / SHARED_OBSERVATIONS)

@@ -31,6 +31,8 @@ FOCAL, FOCAL_STD, GIVEN_FOCAL_STD = 0.75, 0.1, 0.02
 logarithm among them, and the spread of one that was given."""
 PITCH_STD, ROLL_STD = np.radians(4.0), np.radians(2.0)
 """How far from level people hold a phone or set up a tripod."""
+TILTED = 2.0
+"""A camera that seems tilted by more than this many standard deviations is not one that somebody holds level."""
 HEIGHT_STD, UNKNOWN_HEIGHT_STD = 0.01, 0.06
 """Spread of the logarithm of a given height, and of that of adults of both sexes."""
 KEYPOINT_STD = 0.023
@@ -199,10 +201,13 @@ def set_up(
     first = None if cameras is None else cameras[0]
     focal = _focal_length(seen.sizes[0], known.fov) if first is None else float(first.matrix[0, 0])
     if first is None:
-        mean[layout.camera(0)] = 0.0, 0.0, np.log(focal)
-        std[layout.camera(0)] = PITCH_STD, ROLL_STD, FOCAL_STD if known.fov is None else GIVEN_FOCAL_STD
+        (pitch, pitch_std), (roll, roll_std) = camera_attitude(guess)
+        mean[layout.camera(0)] = pitch, roll, np.log(focal)
+        std[layout.camera(0)] = pitch_std, roll_std, FOCAL_STD if known.fov is None else GIVEN_FOCAL_STD
     if cameras is None or len(cameras) == 1:
-        states, views = _start_one(body, seen, points[0], weights[0], first, focal, guess, mean, known.heading)
+        states, views = _start_one(
+            body, seen, points[0], weights[0], first, focal, guess, mean, mean[layout.camera(0)], known.heading
+        )
     else:
         states, views = _start_many(body, seen, cameras, points, weights, mean)
     if first is not None:  # the floor lies below the pelvis, wherever the calibration has its origin
@@ -210,6 +215,25 @@ def set_up(
         mean[layout.floor] = height - PELVIS_HEIGHT * size
         states = {label: dataclasses.replace(state, shared=mean.copy()) for label, state in states.items()}
     return KeypointProblem(body, seen.times, views, mean, std, guess), states
+
+
+def camera_attitude(guess: PoseGuess | None) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Pitch and roll of a camera that is not calibrated, each with its standard deviation [rad].
+
+    People hold phones about level. Where the motion prior sees the vertical clearly elsewhere, it is right.
+    """
+    if guess is None:
+        return (0.0, PITCH_STD), (0.0, ROLL_STD)
+    x, y, z = guess.up / np.linalg.norm(guess.up)
+    seen = (-float(np.arcsin(z)), float(np.arctan2(x, -y)))
+    result = []
+    for angle, std in zip(seen, (PITCH_STD, ROLL_STD), strict=True):
+        if abs(angle) > TILTED * np.hypot(std, guess.up_std):
+            result.append((angle, guess.up_std))
+        else:
+            weight = 1 / guess.up_std**2, 1 / std**2
+            result.append((angle * weight[0] / sum(weight), sum(weight) ** -0.5))
+    return result[0], result[1]
 
 
 def _focal_length(size: tuple[int, int], fov: float | None) -> float:
@@ -245,6 +269,7 @@ def _start_one(
     focal: float,
     guess: PoseGuess | None,
     mean: Array,
+    attitude: Array,
     heading: float | None,
 ) -> tuple[dict[str, State], list[View]]:
     """States from what one view tells, and the view; a camera without calibration is at ground's origin."""
@@ -263,7 +288,7 @@ def _start_one(
         raise DataError("these keypoints come without depth: one video needs a motion prior then")
     if heading is None:
         heading = facing(CAMERA_TO_LEVEL @ next(iter(poses.values()))[0])
-    turn = free_rotation(heading, 0.0, 0.0) if camera is None else camera.rotation  # ground to camera
+    turn = camera.rotation if camera is not None else free_rotation(heading, attitude[0], attitude[1])  # from ground
     stand = np.zeros(3) if camera is None else camera.center
     factors, offsets = np.full(len(GROUPS), np.exp(mean[0])), np.zeros((len(body.point_body), 3))
     keypoints = len(body.attachments)

@@ -41,6 +41,8 @@ class Round:
 ROUNDS = (Round(6, shared=False, contact=False), Round(5, contact=False), Round(5), Round(5), Round(8))
 
 
+TRIED = 2
+"""Rounds after which only the best of several starts goes on."""
 FINER = (Round(4), Round(4))
 """From a solution on fewer frames to one on all of them."""
 
@@ -77,7 +79,7 @@ def solve(problem: KeypointProblem, state: State, rounds: tuple[Round, ...] = RO
     for number, rule in enumerate(rounds):
         if rule.contact:
             contact = contact_strength(soles, problem.times)
-            if number and not rounds[number - 1].contact:
+            if rule.shared and (number == 0 or not rounds[number - 1].contact):
                 state = on_floor(problem, state, soles, contact)
             system, soles, pixels = problem.equations(state, contact)
         for _ in range(rule.steps):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import roma
 import torch
 from torch import Tensor
 
@@ -164,6 +163,8 @@ def _angles(joint: Joint) -> list[tuple[float, int]]:
 
 def _from_angles(skeleton: Skeleton, body: int, coordinates: Tensor) -> Tensor:
     """Rotation from M to F of a joint given as angles about its axes; [..., 3, 3]."""
+    import roma  # slow to import, and seldom needed
+
     first, second, third = (
         roma.rotvec_to_rotmat((coordinates[..., c, None] + offset) * axis)
         for (offset, c), axis in zip(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -310,14 +309,10 @@ def _evidence(
     for number, (path, video, view) in enumerate(zip(inputs, videos, views, strict=True)):
         camera = fit.cameras[number]
         used = view.frames(np.clip(np.searchsorted(view.times, fit.motion.times - 1e-6), 0, len(view.times) - 1))
-        used = used.select(fit.keypoint_names) if set(fit.keypoint_names) <= set(used.names) else used
         points = np.full((*used.points.shape[:2], 2), np.nan)
         for column, name in enumerate(used.names):
             if name in fit.keypoint_names:
                 points[:, column] = project(camera, fit.keypoints[:, fit.keypoint_names.index(name)])
-        turned = 0 if cameras is not None else found[number].turned
-        if turned:
-            used, points, camera = _turned_back(found[number], used, points, camera)
         shown.append(
             VideoView(
                 name=path.stem if len(inputs) > 1 else "video",
@@ -326,6 +321,7 @@ def _evidence(
                 camera=camera,
                 reprojected=points,
                 video=video,
+                turned=0 if cameras is not None else found[number].turned,
                 person="the largest in the picture" if options.person is None else f"number {options.person}",
                 camera_source="calibration file" if cameras is not None else "estimated with the motion",
             )
@@ -337,20 +333,3 @@ def _evidence(
         tuple(shown), typical, views[0].source, notes, pictures=options.pictures, blur_faces=options.blur_faces
     )
 
-
-def _turned_back(
-    found: VideoKeypoints, used: Keypoints, points: Array, camera: Camera
-) -> tuple[Keypoints, Array, Camera]:
-    """Keypoints, points and camera of a picture that was turned upright, in the picture as it is shown."""
-    straight = dataclasses.replace(found, keypoints=used).as_shown()
-    moved = dataclasses.replace(
-        found, keypoints=dataclasses.replace(used, points=points, confidence=np.ones(points.shape[:2]))
-    ).as_shown()
-    angle = np.radians(found.turned)
-    c, s = np.round(np.cos(angle)), np.round(np.sin(angle))
-    roll = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-    width, height = straight.size
-    matrix = camera.matrix.copy()
-    matrix[:2, 2] = width / 2, height / 2
-    shown = Camera(camera.name, straight.size, matrix, roll @ camera.rotation, roll @ camera.translation)
-    return straight, moved.points, shown
