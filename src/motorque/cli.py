@@ -136,6 +136,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="where the person faces in the results; auto is +x, or the way gone if that is far",
     )
     _detector(video, "--detector-model")
+    video.add_argument(
+        "--prior",
+        choices=("learned", "habits"),
+        default="learned",
+        help="what one camera leaves open: learned from many motions, or weak general habits",
+    )
     video.add_argument("--no-pictures", action="store_true", help="leave the pictures out of the report")
     video.add_argument("--blur-faces", action="store_true", help="make the person's face coarse in the report")
 

@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import interp1d
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 
@@ -19,18 +18,17 @@ from motorque.fitting.keypoint_attachments import GROUPS
 from motorque.fitting.keypoint_body import KeypointBody
 from motorque.fitting.keypoint_piece import Piece, joined, piece
 from motorque.fitting.keypoint_problem import KeypointProblem, State
-from motorque.fitting.keypoint_setup import KEYPOINT_STD, Known, Observed, observe, refined, set_up, thinned
-from motorque.fitting.keypoint_sides import put_sides_right
+from motorque.fitting.keypoint_setup import Known, Observed, observe, refined, set_up, thinned
 from motorque.fitting.keypoint_solver import FINER, ROUNDS, TRIED, Solution, solve
 from motorque.fitting.keypoint_start import facing
-from motorque.fitting.keypoint_views import project_view
 from motorque.fitting.motion_prior import MotionPrior, PoseGuess
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
 from motorque.series import Camera, Keypoints, Motion, Scales
 from motorque.skeleton.scaling import scale_lengths
 from motorque.skeleton.skeleton import Skeleton
-from motorque.vision.triangulate import triangulate
+from motorque.vision.several_cameras import agreeing_views
+from motorque.vision.sides import steady_sides
 
 Array = NDArray[np.float64]
 
@@ -111,13 +109,17 @@ def fit_keypoints(
     if cameras is not None and len(cameras) != len(views):
         raise DataError(f"{len(views)} videos but {len(cameras)} cameras in the calibration")
     known = Known(height, fov)
+    if cameras is not None and len(cameras) > 1:
+        views = agreeing_views(views, cameras, journal)
+    else:
+        views = [steady_sides(views[0], journal)]
     seen = observe(views, cameras)
     guess = None
     if prior is not None and len(views) == 1:
         guess = prior(views[0].frames(np.searchsorted(views[0].times, seen.times - 1e-9)))
     # Its matrices are small: a second thread costs more than it gives, many times more where others use the processor.
     with threadpool_limits(limits=1):
-        return _Fitter(skeleton, seen, cameras, known, guess, towards, journal, progress).fit()
+        return _Fitter(skeleton, seen, cameras, known, guess, towards, progress).fit()
 
 
 @dataclass(eq=False)
@@ -130,7 +132,6 @@ class _Fitter:
     known: Known
     guess: PoseGuess | None
     towards: Direction
-    journal: Journal
     progress: Progress
 
     def fit(self) -> KeypointFit:
@@ -138,11 +139,7 @@ class _Fitter:
         few = thinned(times, COARSE_RATE)
         if times[-1] - times[0] > LONGEST:
             few = np.intersect1d(few, _sampled_stretches(times))
-        if self.cameras is not None and len(self.cameras) > 1:
-            self._compare_cameras(self.cameras)
         coarse, best, cost = self._from_scratch(few, self.known)
-        if self._compare_with(coarse, best):
-            coarse, best, cost = self._from_scratch(few, self.known)
         if len(few) == len(times):
             return self._result(coarse, piece(coarse, best), cost)
         if times[-1] - times[0] <= LONGEST:
@@ -160,32 +157,6 @@ class _Fitter:
                 break  # the last stretch's overlap reached the end
             pieces.append(self._stretch(within, known, best.state.shared))
         return self._result(refined(coarse, self.seen, self.guess), joined(pieces), cost)
-
-    def _compare_cameras(self, cameras: Sequence[Camera]) -> None:
-        """Put sides right where one camera contradicts what the others agree on."""
-        focal = [np.diag(camera.matrix)[:2] for camera in cameras]
-        for _ in range(2):  # with sides put right the others agree on more
-            rays = [p / f for p, f in zip(self.seen.points, focal, strict=True)]
-            space = triangulate(cameras, rays, self.seen.confidence).position
-            local = [space @ c.rotation.T + c.translation for c in cameras]
-            where = [f * x[..., :2] / x[..., 2:] for f, x in zip(focal, local, strict=True)]
-            std = [KEYPOINT_STD * f.mean() / np.nanmedian(x[..., 2], axis=1) for f, x in zip(focal, local, strict=True)]
-            self.seen, changed = put_sides_right(self.seen, where, std, journal=self.journal)
-            if not changed:
-                return
-
-    def _compare_with(self, problem: KeypointProblem, solution: Solution) -> bool:
-        """Put sides right where the keypoints contradict a first solution; whether any were changed."""
-        if len(problem.views) > 1:
-            return False
-        keypoints = len(problem.body.attachments)
-        points = problem.points(solution.state)[:, :keypoints]
-        points = interp1d(problem.times, points, axis=0, fill_value="extrapolate")(self.seen.times)
-        view = problem.views[0]
-        where = project_view(view, points, solution.state.shared[problem.layout.camera(0)])
-        std = np.interp(self.seen.times, problem.times, view.std)
-        self.seen, changed = put_sides_right(self.seen, [where], [std], journal=self.journal)
-        return changed
 
     def _from_scratch(
         self, which: NDArray[np.int64], known: Known

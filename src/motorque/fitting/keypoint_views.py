@@ -70,12 +70,6 @@ def _in_camera(view: View, points: Array, camera: Array) -> tuple[Array, Array, 
     return rotation, np.diag(view.camera.matrix)[:2], points @ rotation.T + view.camera.translation
 
 
-def project_view(view: View, points: Array, camera: Array) -> Array:
-    """Where a view should see points of ground [m], shape [..., 3], relative to its principal point [px], [..., 2]."""
-    _, focal, seen = _in_camera(view, points, camera)
-    return np.asarray(focal * seen[..., :2] / np.maximum(seen[..., 2:], NEAREST))
-
-
 @dataclass(frozen=True)
 class Sight:
     """What a view should have seen at the current state.

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -63,6 +64,7 @@ class VideoOptions:
         detector_model: The detector's own model file, for those that need one.
         pictures: Whether the report shows pictures of the videos.
         blur_faces: Whether the person's face is made coarse in them.
+        prior: ``learned`` from many motions, or ``habits``, weak general ones; for a single video.
     """
 
     fps: float = FPS
@@ -75,6 +77,7 @@ class VideoOptions:
     detector_model: Path | None = None
     pictures: bool = True
     blur_faces: bool = False
+    prior: Literal["learned", "habits"] = "learned"
 
 
 def analyze_video(
@@ -89,7 +92,6 @@ def analyze_video(
     cutoff: float | None = None,
     start: float | None = None,
     end: float | None = None,
-    prior: MotionPrior | None = None,
     journal: Journal | None = None,
     progress: Progress = silent,
     command: str = "",
@@ -108,7 +110,6 @@ def analyze_video(
         cutoff: Low-pass cutoff for the motion [Hz]; 6 if None.
         start: First time [s].
         end: Last time [s].
-        prior: Guesses poses from keypoints, for a single video.
         journal: Every repair, assumption and warning; also in the report.
         progress: Told how far it is.
         command: The command that repeats the analysis, for the report.
@@ -138,7 +139,7 @@ def analyze_video(
             height=height,
             fov=_field_of_view(options, found[0]),
             towards=options.facing,
-            prior=prior if cameras is None else None,
+            prior=_prior(options, len(inputs)),
             journal=journal,
         )
     with OutputFolder(out) as folder:
@@ -190,7 +191,7 @@ def analyze_video(
                     "loads": "estimated from the motion",
                     "keypoints_fps": options.fps,
                     "detector": views[0].source,
-                    "motion_prior": "none" if prior is None or cameras is not None else type(prior).__name__,
+                    "motion_prior": options.prior if len(inputs) == 1 else "habits",
                     "start_s": float(motion.times[0]),
                     "end_s": float(motion.times[-1]),
                 },
@@ -248,6 +249,15 @@ def _keypoints(
             )
         )
     return found
+
+
+def _prior(options: VideoOptions, views: int) -> MotionPrior | None:
+    """What guesses poses; several cameras need nobody to guess."""
+    if views > 1 or options.prior == "habits":
+        return None
+    from motorque.estimators.keypoint_prior.prior import LearnedPrior
+
+    return LearnedPrior.load()
 
 
 def _field_of_view(options: VideoOptions, found: VideoKeypoints) -> float | None:
