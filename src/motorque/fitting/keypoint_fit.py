@@ -18,9 +18,10 @@ from motorque.fitting.keypoint_attachments import GROUPS
 from motorque.fitting.keypoint_body import KeypointBody
 from motorque.fitting.keypoint_piece import Piece, joined, piece
 from motorque.fitting.keypoint_problem import KeypointProblem, State
-from motorque.fitting.keypoint_setup import Known, Observed, observe, refined, set_up, thinned
+from motorque.fitting.keypoint_setup import Known, Observed, focal_length, observe, refined, set_up, thinned
 from motorque.fitting.keypoint_solver import FINER, ROUNDS, TRIED, Solution, solve
 from motorque.fitting.keypoint_start import facing
+from motorque.fitting.level_guess import guess_level
 from motorque.fitting.motion_prior import MotionPrior, PoseGuess
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
@@ -116,7 +117,8 @@ def fit_keypoints(
     seen = observe(views, cameras)
     guess = None
     if prior is not None and len(views) == 1:
-        guess = prior(views[0].frames(np.searchsorted(views[0].times, seen.times - 1e-9)))
+        shown = views[0].frames(np.searchsorted(views[0].times, seen.times - 1e-9))
+        guess = guess_level(prior, shown, cameras[0] if cameras else None, focal_length(shown.size, fov))
     # Its matrices are small: a second thread costs more than it gives, many times more where others use the processor.
     with threadpool_limits(limits=1):
         return _Fitter(skeleton, seen, cameras, known, guess, towards, progress).fit()

@@ -199,7 +199,7 @@ def set_up(
     weights = seen.weights
     points = [np.nan_to_num(p) for p in seen.points]
     first = None if cameras is None else cameras[0]
-    focal = _focal_length(seen.sizes[0], known.fov) if first is None else float(first.matrix[0, 0])
+    focal = focal_length(seen.sizes[0], known.fov) if first is None else float(first.matrix[0, 0])
     if first is None:
         (pitch, pitch_std), (roll, roll_std) = camera_attitude(guess)
         mean[layout.camera(0)] = pitch, roll, np.log(focal)
@@ -236,7 +236,8 @@ def camera_attitude(guess: PoseGuess | None) -> tuple[tuple[float, float], tuple
     return result[0], result[1]
 
 
-def _focal_length(size: tuple[int, int], fov: float | None) -> float:
+def focal_length(size: tuple[int, int], fov: float | None) -> float:
+    """Focal length [px] for an angle of view along the longer side [rad], or the usual one."""
     longer = max(size)
     return FOCAL * longer if fov is None else 0.5 * longer / float(np.tan(0.5 * fov))
 
