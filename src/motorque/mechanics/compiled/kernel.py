@@ -150,7 +150,7 @@ class Kernel:
 
 
 _POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
-_POOLS_LOCK = threading.Lock()
+_POOLS_LOCK = threading.RLock()
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
@@ -162,17 +162,30 @@ def _threads(count: int) -> ThreadPoolExecutor:
         return _POOLS[key]
 
 
-def _after_fork() -> None:
-    """A lock that another thread held at the fork would stay held for ever."""
-    global _POOLS_LOCK, _KERNELS_LOCK
-    _POOLS_LOCK, _KERNELS_LOCK = threading.Lock(), threading.Lock()
-    _POOLS.clear()
-
-
 _KERNELS: dict[str, Kernel] = {}
-_KERNELS_LOCK = threading.Lock()
+_KERNELS_LOCK = threading.RLock()
+_LOCKS = (_KERNELS_LOCK, machine.LOCK, _POOLS_LOCK)
+"""In the order in which they are taken."""
+
+
+def _before_fork() -> None:
+    """Wait until no other thread compiles: in the child its locks, and LLVM's own, would stay held for ever."""
+    for lock in _LOCKS:
+        lock.acquire()
+
+
+def _after_fork() -> None:
+    for lock in reversed(_LOCKS):
+        lock.release()
+
+
+def _in_child() -> None:
+    _POOLS.clear()
+    _after_fork()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
 
 def kernel_key(structure: Structure, task: Task, dtype: torch.dtype) -> str:

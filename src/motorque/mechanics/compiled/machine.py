@@ -23,7 +23,8 @@ KERNEL = "kernel"
 MOST_KERNELS = 256
 """Kernels that are kept on disk, about 100 KB each."""
 Entry = Callable[[int, int, int, int, int, int, int], None]
-_LOCK = threading.RLock()
+LOCK = threading.RLock()
+"""Held whenever LLVM is at work, until it has also let go of what it worked on."""
 _SIGNATURE = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 5, ctypes.c_int64, ctypes.c_int64)
 
 
@@ -73,11 +74,12 @@ def processor() -> Processor:
     """The processor at hand, and LLVM made ready for it; a width of 0 where code for it would be too slow."""
     import llvmlite.binding as llvm
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features()
-    bits, instructions = _vectors(dict(features)) or (0, "none")
-    return Processor(llvm.get_host_cpu_name(), features.flatten(), bits, instructions)
+    with LOCK:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        features = llvm.get_host_cpu_features()
+        bits, instructions = _vectors(dict(features)) or (0, "none")
+        return Processor(llvm.get_host_cpu_name(), features.flatten(), bits, instructions)
 
 
 @cache
@@ -170,13 +172,18 @@ def _forget_the_oldest(folder: Path) -> None:
 
 def compile_assembly(assembly: str, *, optimization: int = 1) -> bytes:
     """Machine code, as an object file, for LLVM assembly."""
+    with LOCK:
+        return _object_file(assembly, optimization)
+
+
+def _object_file(assembly: str, optimization: int) -> bytes:
+    """A function of its own, so that LLVM's objects are gone when the lock is."""
     import llvmlite.binding as llvm
 
-    with _LOCK:
-        module = llvm.parse_assembly(assembly)
-        machine = _target(optimization)
-        module.triple, module.data_layout = machine.triple, str(machine.target_data)
-        return bytes(machine.emit_object(module))
+    module = llvm.parse_assembly(assembly)
+    machine = _target(optimization)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    return bytes(machine.emit_object(module))
 
 
 def _target(optimization: int) -> Any:
@@ -190,16 +197,18 @@ def _target(optimization: int) -> Any:
 
 def link(code: bytes) -> Entry:
     """The function in an object file, ready to be called; it stays in memory as long as the program runs."""
+    with LOCK:
+        return _linked(code)
+
+
+def _linked(code: bytes) -> Entry:
     import llvmlite.binding as llvm
 
-    with _LOCK:
-        empty = llvm.parse_assembly("")
-        engine = llvm.create_mcjit_compiler(empty, _target(1))
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        entry = _SIGNATURE(engine.get_function_address(KERNEL))
-        _ENGINES.append(engine)
-        return entry
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target(1))
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _ENGINES.append(engine)
+    return _SIGNATURE(engine.get_function_address(KERNEL))
 
 
 _ENGINES: list[object] = []
