@@ -7,8 +7,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from motorque.errors import DataError, ModelError
 from motorque.mechanics import backends
 from motorque.mechanics.compiled import kernel, machine
 from motorque.mechanics.compiled.structure import structure_of
-from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.mechanics.dynamics import forward_dynamics, inverse_dynamics
 from motorque.skeleton.fullbody import fullbody
 from motorque.skeleton.scaling import scale_lengths
 from motorque.skeleton.skeleton import Skeleton
@@ -153,6 +155,67 @@ def test_a_change_in_place_is_seen(body: Skeleton) -> None:
     assert relative(after, before) > 1e-3
 
 
+@pytest.mark.parametrize("how", ["in place", "data", "numpy"])
+def test_a_number_that_was_zero_may_become_another(body: Skeleton, how: str) -> None:
+    zero = tuple(int(i) for i in (body.mass_center == 0).nonzero()[0])
+    mine = dataclasses.replace(body, mass_center=body.mass_center.clone(), gravity=body.gravity.clone())
+    arrays = motion(mine, 5)
+    for function, backend in [(f, b) for f in (inverse_dynamics, forward_dynamics) for b in ("compiled", "torch")]:
+        function(mine, *arrays, backend=backend)
+    for tensor, place in ((mine.mass_center, zero), (mine.gravity, (0,))):
+        if how == "in place":
+            tensor[place] = 0.3
+        elif how == "data":
+            tensor.data[place] = 0.3
+        else:
+            tensor.numpy()[place] = 0.3
+    for function in (inverse_dynamics, forward_dynamics):
+        fresh = dataclasses.replace(mine)  # nothing is remembered of it
+        wanted = function(fresh, *arrays, backend="torch")
+        assert relative(function(mine, *arrays, backend="compiled"), wanted) < 1e-11
+        assert relative(function(body, *arrays, backend="compiled"), wanted) > 1e-3
+
+
+def test_training_changes_what_is_evaluated_between_its_steps(body: Skeleton) -> None:
+    mine, opened = with_gradients(body, ("inertia", "mass_center"))
+    arrays = motion(body, 5)
+
+    def evaluated(backend: str) -> Tensor:
+        with torch.no_grad():
+            return inverse_dynamics(mine, *arrays, backend=backend)
+
+    optimizer = torch.optim.SGD(opened, lr=1e-5)
+    for _ in range(2):
+        assert relative(evaluated("compiled"), evaluated("torch")) < 1e-12
+        inverse_dynamics(mine, *arrays, backend="compiled").square().sum().backward()
+        optimizer.step()
+    assert relative(evaluated("compiled"), evaluated("torch")) < 1e-12
+    assert relative(inverse_dynamics(mine, *arrays, backend="compiled").detach(), evaluated("torch")) < 1e-12
+
+
+def test_a_change_after_the_forward_pass_does_not_reach_its_gradient(body: Skeleton) -> None:
+    mine = dataclasses.replace(body, mass=body.mass.clone())
+    gradients = []
+    for factor in (1.0, 2.0):
+        q, v, a = (x.requires_grad_() for x in motion(body, 5))
+        tau = inverse_dynamics(mine, q, v, a, backend="compiled")
+        mine.mass.mul_(factor)
+        gradients.append(torch.autograd.grad(tau.sum(), q)[0])
+    assert torch.equal(*gradients)
+
+
+def test_inference_mode(body: Skeleton) -> None:
+    arrays = motion(body, 5)
+    wanted = inverse_dynamics(body, *arrays, backend="torch")
+    with torch.inference_mode():
+        mine = dataclasses.replace(body, mass=body.mass.clone())
+        assert relative(inverse_dynamics(mine, *arrays, backend="compiled"), wanted) < 1e-12
+        assert torch.isfinite(forward_dynamics(mine, *arrays, backend="compiled")).all()
+        mine.mass.mul_(2.0)
+        twice = inverse_dynamics(mine, *arrays, backend="torch")
+        assert relative(inverse_dynamics(mine, *arrays, backend="compiled"), twice) < 1e-12
+
+
 def test_threads_share_kernels(body: Skeleton) -> None:
     jobs = [motion(body, 300, seed=seed) for seed in range(8)]
     wanted = [inverse_dynamics(body, *job, backend="compiled") for job in jobs]
@@ -201,6 +264,37 @@ def test_a_forked_process_goes_on(body: Skeleton) -> None:
         torch.set_num_threads(threads)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_process_forked_while_another_thread_compiles_can_compile(body: Skeleton) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def compile_slowly() -> None:
+        with kernel._KERNELS_LOCK, machine.LOCK:
+            inside.set()
+            go_on.wait(10)
+
+    compiling = threading.Thread(target=compile_slowly)
+    compiling.start()
+    assert inside.wait(10)
+    threading.Timer(0.3, go_on.set).start()
+    context = multiprocessing.get_context("fork")
+    receive, send = context.Pipe(duplex=False)
+    child = context.Process(target=_compiles_in_child, args=(send,))
+    child.start()  # waits for the other thread
+    compiling.join(10)
+    try:
+        assert receive.poll(30), "the forked process hangs"
+        assert receive.recv() > 0
+    finally:
+        child.kill()
+        child.join(10)
+
+
+def _compiles_in_child(pipe: Connection) -> None:
+    with kernel._KERNELS_LOCK:
+        pipe.send(len(machine.compile_assembly("define void @kernel() {\n ret void\n}")))
+
+
 def fresh_process(code: str, folder: Path, **environment: str) -> str:
     variables = {**os.environ, "MOTORQUE_CACHE": str(folder), "OMP_NUM_THREADS": "1", **environment}
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, timeout=120)
@@ -211,7 +305,7 @@ def fresh_process(code: str, folder: Path, **environment: str) -> str:
 RUN = """
 import torch
 from motorque.mechanics.compiled import machine
-from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.mechanics.dynamics import forward_dynamics, inverse_dynamics
 from motorque.skeleton.fullbody import fullbody
 compiled = []
 original = machine.compile_assembly
@@ -253,7 +347,7 @@ def test_without_llvmlite_torch_answers_after_one_notice(tmp_path: Path) -> None
 import sys, warnings
 sys.modules["llvmlite"] = None
 import torch
-from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.mechanics.dynamics import forward_dynamics, inverse_dynamics
 from motorque.skeleton.fullbody import fullbody
 body = fullbody()
 x = torch.full((2, body.nv), 0.1, dtype=torch.float64)
@@ -283,6 +377,9 @@ def test_transforms_get_torch(body: Skeleton) -> None:
     q, v, a = motion(body, 3)
     by_vmap = torch.func.vmap(lambda *x: inverse_dynamics(body, *x))(q, v, a)
     assert relative(by_vmap, inverse_dynamics(body, q, v, a, backend="torch")) < 1e-12
+    masses = torch.stack([body.mass, 2 * body.mass])
+    by_masses = torch.func.vmap(lambda m: inverse_dynamics(dataclasses.replace(body, mass=m), q, v, a))(masses)
+    assert relative(by_masses[0], by_vmap) < 1e-12
     with pytest.raises(DataError, match="no forward derivatives and no vmap; use backend='torch'"):
         torch.func.vmap(lambda *x: inverse_dynamics(body, *x, backend="compiled"))(q, v, a)
 

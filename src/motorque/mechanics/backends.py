@@ -10,8 +10,9 @@ from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.mechanics.compiled import machine
-from motorque.mechanics.compiled.plan import Plan
+from motorque.mechanics.compiled.plan import Plan, can_be_compiled
 from motorque.mechanics.compiled.programs import Task
+from motorque.skeleton.skeleton import Skeleton
 
 Backend = Literal["auto", "torch", "compiled"]
 """``torch``: any device, derivatives of any order. ``compiled``: SIMD code for the processor at hand. ``auto``: the
@@ -51,7 +52,7 @@ def use_compiled(backend: str, like: Tensor, plan: Plan | None, task: Task | Non
                 "another precision"
             )
         return False
-    if _within_transform(like):
+    if within_transform():
         if backend == "compiled":
             raise DataError("the compiled back end has no forward derivatives and no vmap; use backend='torch' there")
         return False
@@ -72,7 +73,17 @@ def use_compiled(backend: str, like: Tensor, plan: Plan | None, task: Task | Non
     return _WORK[key] >= COMPILE_AFTER
 
 
-def _within_transform(like: Tensor) -> bool:
+def may_compile(skeleton: Skeleton, backend: str) -> bool:
+    """Whether kernels are worth a thought: only then may a skeleton's plan be made."""
+    return (
+        backend != "torch"
+        and skeleton.mass.device.type == "cpu"
+        and can_be_compiled(skeleton)
+        and not within_transform()
+    )
+
+
+def within_transform() -> bool:
     """Whether a torch.func transform, forward differentiation or torch.compile is at work: kernels see no memory."""
     return (
         torch._C._functorch.maybe_current_level() is not None

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.mechanics.arguments import Wrench, check, loaded_bodies
-from motorque.mechanics.backends import Backend, use_compiled
+from motorque.mechanics.backends import Backend, may_compile, use_compiled
 from motorque.mechanics.compiled.backend import InverseDynamics
 from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch
+from motorque.mechanics.loops import refuse_loops
 from motorque.skeleton.skeleton import Skeleton
 from motorque.spatial import matrix_to_rotation, rotation_to_matrix
 
@@ -47,6 +48,7 @@ def inverse_dynamics_derivatives(
     loads: Mapping[str, Wrench] | None = None,
     backend: Backend = "auto",
     as_simbody: bool = False,
+    ignore_constraints: bool = False,
 ) -> InverseDynamicsDerivatives:
     """Derivatives of `inverse_dynamics` by positions, speeds and accelerations, one reverse product per force.
 
@@ -58,11 +60,14 @@ def inverse_dynamics_derivatives(
         loads: As for `inverse_dynamics`; they stay as they are while the body moves.
         backend: Which implementation answers.
         as_simbody: As for `inverse_dynamics`.
+        ignore_constraints: As for `inverse_dynamics`.
 
     Raises:
         DataError: As `inverse_dynamics`; ball joints are given as angles; columns of coupled coordinates are missing.
-        ModelError: A load acts on a body that is not there.
+        ModelError: A load acts on a body that is not there, or point constraints close loops.
     """
+    if not ignore_constraints:
+        refuse_loops(skeleton)
     if skeleton.balls and skeleton.rotations == "angles":
         raise DataError(
             f"{skeleton.name}: small rotations of ball joints are asked for, but they are given as angles; use "
@@ -78,7 +83,7 @@ def inverse_dynamics_derivatives(
         arrays.append(torch.cat([given.tensors[name].reshape(-1, 3) for name in parts], dim=-1))
     frames, count = arrays[0].shape[0], skeleton.nv
     dynamics = None
-    if skeleton.mass.device.type == "cpu":
+    if may_compile(skeleton, backend):
         dynamics = InverseDynamics.of(skeleton, reduced=False, loaded=loaded, as_simbody=as_simbody)
         dynamics = dataclasses.replace(
             dynamics, task=dataclasses.replace(dynamics.task, kind="inverse_dynamics_tangent")

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from motorque.mechanics.arguments import Arguments, Wrench, check, loaded_bodies
-from motorque.mechanics.backends import Backend, use_compiled
+from motorque.mechanics.backends import Backend, may_compile, use_compiled
 from motorque.mechanics.compiled.accelerations import ForwardDynamics
 from motorque.mechanics.compiled.backend import InverseDynamics, run
-from motorque.mechanics.compiled.plan import can_be_compiled, open_fields, plan_of
+from motorque.mechanics.compiled.plan import open_fields, plan_of
 from motorque.mechanics.compiled.programs import Task
 from motorque.mechanics.forward_dynamics import forward_dynamics_torch, inverse_mass_matrix_torch
 from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch
@@ -65,7 +65,7 @@ def inverse_dynamics(
         refuse_loops(skeleton)
     given = check(skeleton, q, {"v": v, "a": a}, loads)
     loaded = loaded_bodies(skeleton, loads)
-    if _may_compile(skeleton, backend):
+    if may_compile(skeleton, backend):
         compiled = InverseDynamics.of(skeleton, reduced=given.reduced, loaded=loaded, as_simbody=as_simbody)
         if use_compiled(backend, q, compiled.plan, compiled.task, given.batch.numel()):
             rows = _load_rows(skeleton, given, loaded)
@@ -96,7 +96,7 @@ def mass_matrix(skeleton: Skeleton, q: Tensor, *, backend: Backend = "auto") -> 
     Source: Featherstone, Rigid Body Dynamics Algorithms (2008), section 6.2.
     """
     given = check(skeleton, q, {})
-    if _may_compile(skeleton, backend) and not _wants_gradient(skeleton, q):
+    if may_compile(skeleton, backend) and not _wants_gradient(skeleton, q):
         plan, task = plan_of(skeleton, (), as_simbody=False), Task("mass_matrix", given.reduced)
         if use_compiled(backend, q, plan, task, given.batch.numel()):
             count = len(skeleton.free_coordinates)
@@ -218,7 +218,7 @@ def forward_dynamics(
     by_torch = bool(locked or skeleton.point_constraints)
     # Where columns of coupled coordinates are there but not read, gradients would need a second kind of kernel.
     by_torch |= bool(skeleton.couplers) and not given.reduced and _wants_gradient(skeleton, q, v, tau)
-    if _may_compile(skeleton, backend) and not by_torch:
+    if may_compile(skeleton, backend) and not by_torch:
         compiled = ForwardDynamics.of(skeleton, reduced=given.reduced, loaded=loaded, as_simbody=as_simbody)
         if use_compiled(backend, q, compiled.plan, compiled.task, given.batch.numel()):
             rows = _load_rows(skeleton, given, loaded)
@@ -253,11 +253,6 @@ def _looked_at(skeleton: Skeleton, given: Arguments) -> Mapping[str, Tensor]:
     if skeleton.rotations in ("quaternion", "matrix") and skeleton.mass.device.type == "cpu":
         check_rotations(skeleton, widen_positions(skeleton, given.tensors["q"]))
     return given.tensors
-
-
-def _may_compile(skeleton: Skeleton, backend: str) -> bool:
-    """Whether kernels are worth a thought."""
-    return backend != "torch" and skeleton.mass.device.type == "cpu" and can_be_compiled(skeleton)
 
 
 def _wants_gradient(skeleton: Skeleton, *tensors: Tensor) -> bool:

@@ -62,7 +62,7 @@ class ForwardDynamics:
     def inverse_mass_product(self, arrays: list[Tensor], weights: Tensor) -> Tensor:
         """M⁻¹ times each frame's weights: accelerations at rest, without gravity and loads, by these forces."""
         skeleton, structure = self.inverse.skeleton, self.plan.structure
-        weightless = self.plan.values.pack(skeleton).clone()
+        weightless = self.plan.parameters.clone()
         weightless[[code for code in structure.tensors["gravity"] if isinstance(code, int)]] = 0.0
         q, v, _, *loads = arrays
         at_rest = [q, torch.zeros_like(v), weights, *(torch.zeros_like(x) for x in loads)]

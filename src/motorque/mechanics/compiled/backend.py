@@ -76,7 +76,7 @@ class InverseDynamics:
         task = dataclasses.replace(self.task, kind="inverse_dynamics_gradient")
         kernel = self.plan.kernel(task, weights.dtype, Signature((*columns, weights.shape[1]), columns, totals))
         inputs = [*(x.detach().contiguous() for x in arrays), weights.detach().contiguous()]
-        by_arrays, sums, _ = kernel.run(inputs, self.plan.values.pack(self.skeleton))
+        by_arrays, sums, _ = kernel.run(inputs, self.plan.parameters)
         by_tensors = torch.as_tensor(sums, dtype=weights.dtype).split([x.numel() for x in opened]) if opened else ()
         return by_arrays, [part.reshape(x.shape) for part, x in zip(by_tensors, opened, strict=True)]
 
@@ -88,7 +88,7 @@ class InverseDynamics:
         task = dataclasses.replace(self.task, kind="inverse_dynamics_tangent")
         signature = Signature((*columns, weights.shape[1]), (columns[1], *columns[1:]))
         kernel = self.plan.kernel(task, weights.dtype, signature)
-        found, _, _ = kernel.run([*(x.contiguous() for x in arrays), weights], self.plan.values.pack(self.skeleton))
+        found, _, _ = kernel.run([*(x.contiguous() for x in arrays), weights], self.plan.parameters)
         return found[:3]
 
 
@@ -106,7 +106,7 @@ def run(
     watched = plan.structure.rotations in ("quaternion", "matrix") and bool(plan.structure.balls)
     signature = Signature(tuple(x.shape[1] for x in arrays), (columns,), watched=watched)
     kernel = plan.kernel(task, arrays[0].dtype, signature)
-    (result,), _, largest = kernel.run(arrays, plan.values.pack(skeleton) if parameters is None else parameters)
+    (result,), _, largest = kernel.run(arrays, plan.parameters if parameters is None else parameters)
     if largest > ROTATION_TOLERANCE[result.dtype]:
         check_rotations(skeleton, widen_positions(skeleton, arrays[0]))  # says which one
     return result

@@ -8,7 +8,7 @@ carry gradients are parameters whatever their values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -72,20 +72,13 @@ class Values:
 
     entries: NDArray[np.int64]
     functions: NDArray[np.float64]
-    _packed: dict[Any, Tensor] = field(default_factory=dict, repr=False)
 
     def pack(self, skeleton: Skeleton) -> Tensor:
-        """The parameters of a skeleton of this structure, shape [P + F]; remembered until a tensor changes."""
-        tensors = [getattr(skeleton, name) for name in FIELDS]
-        version = tuple((id(t), t._version) for t in tensors)
-        if version not in self._packed:
-            with torch.no_grad():
-                flat = torch.cat([t.detach().reshape(-1) for t in tensors])
-                own = torch.as_tensor(self.functions, dtype=flat.dtype)
-                packed = torch.cat([flat[torch.as_tensor(self.entries)], own]).contiguous()
-            self._packed.clear()
-            self._packed[version] = packed
-        return self._packed[version]
+        """The parameters of a skeleton of this structure, shape [P + F]."""
+        with torch.no_grad():
+            flat = torch.cat([getattr(skeleton, name).reshape(-1) for name in FIELDS])
+            own = torch.as_tensor(self.functions, dtype=flat.dtype)
+            return torch.cat([flat[torch.as_tensor(self.entries)], own]).contiguous()
 
 
 def structure_of(skeleton: Skeleton, *, open_fields: Sequence[str] = (), as_simbody: bool) -> tuple[Structure, Values]:
