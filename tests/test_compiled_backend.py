@@ -18,13 +18,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from compiled_motions import motion, relative, with_gradients
 from motorque.errors import DataError, ModelError
 from motorque.mechanics import backends
 from motorque.mechanics.compiled import kernel, machine
-from motorque.mechanics.compiled.structure import structure_of
-from motorque.mechanics.dynamics import forward_dynamics, inverse_dynamics
+from motorque.mechanics.dynamics import inverse_dynamics
 from motorque.skeleton.fullbody import fullbody
-from motorque.skeleton.scaling import scale_lengths
 from motorque.skeleton.skeleton import Skeleton
 
 pytestmark = pytest.mark.skipif(bool(machine.why_not()), reason=machine.why_not() or "never")
@@ -33,21 +32,6 @@ pytestmark = pytest.mark.skipif(bool(machine.why_not()), reason=machine.why_not(
 @pytest.fixture(scope="module")
 def body() -> Skeleton:
     return fullbody()
-
-
-def motion(skeleton: Skeleton, frames: int, *, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Tensor]:
-    source = torch.Generator().manual_seed(seed)
-    size = [(frames, skeleton.nq), (frames, skeleton.nv), (frames, skeleton.nv)]
-    return [
-        torch.randn(*s, generator=source, dtype=torch.float64).to(dtype) * f
-        for s, f in zip(size, (0.5, 1, 3), strict=True)
-    ]
-
-
-def relative(found: Tensor, wanted: Tensor) -> float:
-    """Largest error over each sample's largest component."""
-    wanted = wanted.double()
-    return float(((found.double() - wanted).abs().amax(-1) / wanted.abs().amax(-1)).max())
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
@@ -74,44 +58,6 @@ def test_batch_dimensions_are_broadcast(body: Skeleton) -> None:
     assert inverse_dynamics(body, q[0], v[0], a[0], backend="compiled").shape == (body.nv,)
 
 
-def with_gradients(skeleton: Skeleton, names: tuple[str, ...]) -> tuple[Skeleton, list[Tensor]]:
-    fields = {name: getattr(skeleton, name).clone().requires_grad_() for name in names}
-    return dataclasses.replace(skeleton, **fields), list(fields.values())
-
-
-FIELDS = ("mass", "mass_center", "inertia", "parent_position", "child_position", "translation_scale", "gravity")
-
-
-@pytest.mark.parametrize("frames", [5, 21])
-def test_gradients_reach_motion_loads_and_every_number_of_the_body(body: Skeleton, frames: int) -> None:
-    answers = []
-    for backend in ("compiled", "torch"):
-        skeleton, opened = with_gradients(body, FIELDS)
-        arrays = [x.requires_grad_() for x in motion(body, frames)]
-        source = torch.Generator().manual_seed(5)
-        force, moment = (torch.randn(frames, 3, generator=source, dtype=torch.float64) * 300 for _ in range(2))
-        loads = {"calcn_r": (force.requires_grad_(), moment.requires_grad_()), "ground": (force, moment)}
-        tau = inverse_dynamics(skeleton, *arrays, loads=loads, backend=backend)
-        weights = torch.randn(tau.shape, generator=source, dtype=torch.float64)
-        wanted = [*arrays, force, moment, *opened]
-        answers.append([tau.detach(), *torch.autograd.grad((tau * weights).sum(), wanted)])
-    for one, two in zip(*answers, strict=True):
-        assert one.shape == two.shape
-        assert float((one - two).abs().max()) < 1e-11 * float(two.abs().max())
-
-
-def test_gradients_of_gradients_come_from_torch(body: Skeleton) -> None:
-    answers = []
-    for backend in ("compiled", "torch"):
-        q, v, a = (x.requires_grad_() for x in motion(body, 2))
-        (first,) = torch.autograd.grad(
-            inverse_dynamics(body, q, v, a, backend=backend).square().sum(), v, create_graph=True
-        )
-        answers.append(torch.autograd.grad(first.square().sum(), (q, v, a)))
-    for one, two in zip(*answers, strict=True):
-        assert float((one - two).abs().max()) < 1e-10 * float(two.abs().max())
-
-
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e38])
 def test_a_frame_that_is_no_number_spoils_no_other(body: Skeleton, bad: float, dtype: torch.dtype) -> None:
@@ -133,87 +79,6 @@ def test_a_frame_that_is_no_number_spoils_no_other(body: Skeleton, bad: float, d
             assert not torch.isfinite(tau[place]).all() or (bad == 1e38 and (dtype == torch.float64 or which != 1))
             for x, y in zip(spoilt, clean, strict=True):
                 assert torch.equal(x.grad[others], y.grad[others])
-
-
-def test_two_people_of_one_model_share_their_code(body: Skeleton) -> None:
-    scaled = scale_lengths(body, torch.full((len(body.body_names), 3), 1.1, dtype=torch.float64))
-    first, second = (structure_of(s, as_simbody=False) for s in (body, scaled))
-    assert first[0] == second[0]
-    q, v, a = motion(body, 20)
-    tau = inverse_dynamics(scaled, q, v, a, backend="compiled")
-    assert relative(tau, inverse_dynamics(scaled, q, v, a, backend="torch")) < 1e-12
-    assert relative(tau, inverse_dynamics(body, q, v, a, backend="torch")) > 1e-3
-
-
-def test_a_change_in_place_is_seen(body: Skeleton) -> None:
-    mine = dataclasses.replace(body, mass=body.mass.clone())
-    q, v, a = motion(body, 20)
-    before = inverse_dynamics(mine, q, v, a, backend="compiled")
-    mine.mass.mul_(2.0)
-    after = inverse_dynamics(mine, q, v, a, backend="compiled")
-    assert relative(after, inverse_dynamics(mine, q, v, a, backend="torch")) < 1e-12
-    assert relative(after, before) > 1e-3
-
-
-@pytest.mark.parametrize("how", ["in place", "data", "numpy"])
-def test_a_number_that_was_zero_may_become_another(body: Skeleton, how: str) -> None:
-    zero = tuple(int(i) for i in (body.mass_center == 0).nonzero()[0])
-    mine = dataclasses.replace(body, mass_center=body.mass_center.clone(), gravity=body.gravity.clone())
-    arrays = motion(mine, 5)
-    for function, backend in [(f, b) for f in (inverse_dynamics, forward_dynamics) for b in ("compiled", "torch")]:
-        function(mine, *arrays, backend=backend)
-    for tensor, place in ((mine.mass_center, zero), (mine.gravity, (0,))):
-        if how == "in place":
-            tensor[place] = 0.3
-        elif how == "data":
-            tensor.data[place] = 0.3
-        else:
-            tensor.numpy()[place] = 0.3
-    for function in (inverse_dynamics, forward_dynamics):
-        fresh = dataclasses.replace(mine)  # nothing is remembered of it
-        wanted = function(fresh, *arrays, backend="torch")
-        assert relative(function(mine, *arrays, backend="compiled"), wanted) < 1e-11
-        assert relative(function(body, *arrays, backend="compiled"), wanted) > 1e-3
-
-
-def test_training_changes_what_is_evaluated_between_its_steps(body: Skeleton) -> None:
-    mine, opened = with_gradients(body, ("inertia", "mass_center"))
-    arrays = motion(body, 5)
-
-    def evaluated(backend: str) -> Tensor:
-        with torch.no_grad():
-            return inverse_dynamics(mine, *arrays, backend=backend)
-
-    optimizer = torch.optim.SGD(opened, lr=1e-5)
-    for _ in range(2):
-        assert relative(evaluated("compiled"), evaluated("torch")) < 1e-12
-        inverse_dynamics(mine, *arrays, backend="compiled").square().sum().backward()
-        optimizer.step()
-    assert relative(evaluated("compiled"), evaluated("torch")) < 1e-12
-    assert relative(inverse_dynamics(mine, *arrays, backend="compiled").detach(), evaluated("torch")) < 1e-12
-
-
-def test_a_change_after_the_forward_pass_does_not_reach_its_gradient(body: Skeleton) -> None:
-    mine = dataclasses.replace(body, mass=body.mass.clone())
-    gradients = []
-    for factor in (1.0, 2.0):
-        q, v, a = (x.requires_grad_() for x in motion(body, 5))
-        tau = inverse_dynamics(mine, q, v, a, backend="compiled")
-        mine.mass.mul_(factor)
-        gradients.append(torch.autograd.grad(tau.sum(), q)[0])
-    assert torch.equal(*gradients)
-
-
-def test_inference_mode(body: Skeleton) -> None:
-    arrays = motion(body, 5)
-    wanted = inverse_dynamics(body, *arrays, backend="torch")
-    with torch.inference_mode():
-        mine = dataclasses.replace(body, mass=body.mass.clone())
-        assert relative(inverse_dynamics(mine, *arrays, backend="compiled"), wanted) < 1e-12
-        assert torch.isfinite(forward_dynamics(mine, *arrays, backend="compiled")).all()
-        mine.mass.mul_(2.0)
-        twice = inverse_dynamics(mine, *arrays, backend="torch")
-        assert relative(inverse_dynamics(mine, *arrays, backend="compiled"), twice) < 1e-12
 
 
 def test_threads_share_kernels(body: Skeleton) -> None:

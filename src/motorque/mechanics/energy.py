@@ -10,7 +10,7 @@ from torch import Tensor
 from motorque.mechanics.arguments import check
 from motorque.mechanics.inverse_dynamics import BodyMotion, tree_motion
 from motorque.mechanics.reduced import fill, fill_positions
-from motorque.mechanics.tree import TreePose, tree_pose, turn
+from motorque.mechanics.tree import TreePose, symmetric_inertias, tree_pose, turn
 from motorque.skeleton.rotations import check_rotations
 from motorque.skeleton.skeleton import Skeleton
 
@@ -96,7 +96,7 @@ def _moving(skeleton: Skeleton, q: Tensor, v: Tensor) -> tuple[TreePose, BodyMot
 def _spin(skeleton: Skeleton, tree: TreePose, motion: BodyMotion) -> tuple[Tensor, Tensor]:
     """Angular velocity of each body and angular momentum about its own centre, in its own axes; each [..., B, 3]."""
     spin = turn(tree.poses.rotation.mT, motion.angular_velocity)
-    return spin, turn(skeleton.inertia, spin)
+    return spin, turn(symmetric_inertias(skeleton), spin)
 
 
 def _centers(skeleton: Skeleton, tree: TreePose, motion: BodyMotion) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ from motorque.mechanics.reduced import fill, fold, is_reduced
 from motorque.mechanics.simbody_rates import carrying_rotations
 from motorque.mechanics.speed_twists import SpeedLines, speed_lines
 from motorque.mechanics.speeds import rates_from_speeds, speed_matrix
-from motorque.mechanics.tree import Layout, TreePose, summed_inward, summed_outward, tree_pose, turn
+from motorque.mechanics.tree import Layout, TreePose, summed_inward, summed_outward, symmetric_inertias, tree_pose, turn
 from motorque.mechanics.twists import JointAxes
 from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import GROUND, Skeleton
@@ -224,7 +224,8 @@ def inertial_wrenches(skeleton: Skeleton, poses: BodyPoses, motion: BodyMotion) 
     center_acceleration = motion.acceleration + cross(dw, arm) + cross(w, cross(w, arm))
     force = skeleton.mass[:, None] * (center_acceleration - skeleton.gravity)
     spin, spin_rate = turn(poses.rotation.mT, w), turn(poses.rotation.mT, dw)  # where the inertia stays
-    moment = turn(skeleton.inertia, spin_rate) + cross(spin, turn(skeleton.inertia, spin))
+    inertia = symmetric_inertias(skeleton)
+    moment = turn(inertia, spin_rate) + cross(spin, turn(inertia, spin))
     return force, turn(poses.rotation, moment) + cross(poses.position + arm, force)
 
 

@@ -26,7 +26,7 @@ from motorque.mechanics.arguments import Wrench
 from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch
 from motorque.mechanics.reduced import fill, fill_positions, fold
 from motorque.mechanics.speed_twists import speed_twists
-from motorque.mechanics.tree import Layout, TreePose, tree_pose, turn
+from motorque.mechanics.tree import Layout, TreePose, symmetric_inertias, tree_pose, turn
 from motorque.mechanics.twists import coordinate_bodies
 from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import GROUND, Skeleton
@@ -216,7 +216,7 @@ def rigid_bodies(skeleton: Skeleton, tree: TreePose) -> tuple[Tensor, Tensor]:
     """Every body for itself: mass times the centre's place [kg·m] and inertia [kg·m²], as :func:`composite_bodies`."""
     rotation, mass = tree.poses.rotation, skeleton.mass[:, None]
     arm = tree.poses.position - tree.axes.origin + turn(rotation, skeleton.mass_center)
-    inertia = rotation @ skeleton.inertia @ rotation.mT
+    inertia = rotation @ symmetric_inertias(skeleton) @ rotation.mT
     return mass * arm, inertia + _steiner(mass * arm, arm)
 
 

@@ -147,6 +147,13 @@ def tree_pose(skeleton: Skeleton, q: Tensor, *, by_angles: bool = False) -> Tree
     return TreePose(anchor, BodyPoses(rotation, position, carried), axes)
 
 
+def symmetric_inertias(skeleton: Skeleton) -> Tensor:
+    """Inertias of all bodies about their centres [kg·m²], shape [B, 3, 3]; of one that is not symmetric, its symmetric
+    part, which alone means something. So a gradient of an inertia is symmetric too, whichever way it is computed.
+    """
+    return 0.5 * (skeleton.inertia + skeleton.inertia.mT)
+
+
 def turn(rotation: Tensor, vector: Tensor) -> Tensor:
     """Vectors [..., 3] turned by matrices [..., 3, 3]."""
     return (rotation @ vector[..., None])[..., 0]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motorque.mechanics.compiled.backend import InverseDynamics, as_loads, derived, run, with_tensors
+from motorque.mechanics.compiled.backend import InverseDynamics, as_loads, by_torch_alone, derived, run, with_tensors
 from motorque.mechanics.compiled.plan import Plan
 from motorque.mechanics.compiled.programs import Task
 from motorque.mechanics.forward_dynamics import forward_dynamics_torch
@@ -70,7 +70,7 @@ class ForwardDynamics:
 
 
 class _Differentiable(torch.autograd.Function):
-    """Accelerations with their gradient; a gradient of the gradient comes from the torch back end."""
+    """Accelerations with their gradient; gradients that kernels can't give come from the torch back end."""
 
     @staticmethod
     def forward(ctx: Any, dynamics: ForwardDynamics, count: int, *tensors: Tensor) -> Tensor:
@@ -84,11 +84,12 @@ class _Differentiable(torch.autograd.Function):
         dynamics: ForwardDynamics = ctx.dynamics
         (accelerations, *tensors), (weights,) = ctx.saved_tensors, gradients
         count, inverse = ctx.count, dynamics.inverse
-        if torch.is_grad_enabled():
+        if by_torch_alone(weights):
             skeleton = with_tensors(inverse.skeleton, dynamics.plan, tensors[count:])
             loads = as_loads(skeleton, dynamics.task, tensors[3] if count > 3 else None)
-            result = forward_dynamics_torch(skeleton, *tensors[:3], loads=loads, as_simbody=inverse.as_simbody)
-            return None, None, *derived(result, tensors, weights)
+            with torch.enable_grad():
+                result = forward_dynamics_torch(skeleton, *tensors[:3], loads=loads, as_simbody=inverse.as_simbody)
+                return None, None, *derived(result, tensors, weights)
         q, v, _, *loads_array = tensors[:count]
         forces = dynamics.inverse_mass_product(tensors[:count], weights)
         by_arrays, by_tensors = inverse.gradient([q, v, accelerations, *loads_array], forces)

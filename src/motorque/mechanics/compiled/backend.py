@@ -113,7 +113,7 @@ def run(
 
 
 class _Differentiable(torch.autograd.Function):
-    """Forces with their gradient; a gradient of the gradient comes from the torch back end."""
+    """Forces with their gradient; gradients that kernels can't give come from the torch back end."""
 
     @staticmethod
     def forward(ctx: Any, dynamics: InverseDynamics, count: int, *tensors: Tensor) -> Tensor:
@@ -125,10 +125,19 @@ class _Differentiable(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tensors, (weights,) = ctx.saved_tensors, gradients
         dynamics: InverseDynamics = ctx.dynamics
-        if torch.is_grad_enabled():  # somebody will want to derive this once more
-            return None, None, *_by_torch(dynamics, ctx.count, tensors, weights)
+        if by_torch_alone(weights):
+            with torch.enable_grad():
+                return None, None, *_by_torch(dynamics, ctx.count, tensors, weights)
         by_arrays, by_tensors = dynamics.gradient(list(tensors[: ctx.count]), weights)
         return None, None, *by_arrays, *by_tensors
+
+
+def by_torch_alone(weights: Tensor) -> bool:
+    """Whether a gradient is beyond kernels: somebody will derive it once more, or many are asked for at once
+    (``is_grads_batched``, ``torch.autograd.functional.jacobian(vectorize=True)``).
+    """
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor(weights)
+    return torch.is_grad_enabled() or wrapped or torch._C._functorch.is_legacy_batchedtensor(weights)
 
 
 def _by_torch(dynamics: InverseDynamics, count: int, tensors: tuple[Tensor, ...], weights: Tensor) -> list[Any]:

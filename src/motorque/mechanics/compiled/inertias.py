@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from motorque.mechanics.compiled.symbolic import SymbolicSkeleton
 from motorque.mechanics.compiled.trace import Symbol
-from motorque.mechanics.compiled.vectors import Matrix, Vector, cross, dot, product, skew, turn
-
-
-def symmetric(entry: Callable[[int, int], Symbol]) -> Matrix:
-    """A symmetric matrix from its entries on and above the diagonal, which are computed once."""
-    upper = {(i, j): entry(i, j) for i in range(3) for j in range(i, 3)}
-    return Matrix(Vector(upper[min(i, j), max(i, j)] for j in range(3)) for i in range(3))
+from motorque.mechanics.compiled.vectors import Matrix, Vector, cross, dot, product, skew, symmetric, turn
 
 
 def turned(rotation: Matrix, matrix: Matrix) -> Matrix:
@@ -57,7 +50,7 @@ class RigidInertia:
 
 def body_inertia(body: SymbolicSkeleton, i: int, point: Vector, rotation: Matrix | None = None) -> RigidInertia:
     """Inertia of a body alone about a point of it, in its axes or turned out of them."""
-    mass, inertia = body.scalar("mass", i), body.matrix("inertia", i)
+    mass, inertia = body.scalar("mass", i), body.inertia(i)
     arm = body.vector("mass_center", i) - point
     if rotation is not None:
         inertia = turned(rotation, inertia)

@@ -118,7 +118,7 @@ def _outward(body: SymbolicSkeleton, i: int, joint: JointMotion, parent: BodySta
 
 def _inertial_wrench(body: SymbolicSkeleton, i: int, state: BodyState) -> Wrench:
     """What makes the body move as it does: force, and moment about its origin."""
-    mass, center, inertia = body.scalar("mass", i), body.vector("mass_center", i), body.matrix("inertia", i)
+    mass, center, inertia = body.scalar("mass", i), body.vector("mass_center", i), body.inertia(i)
     force = _moved(state.spin, state.spin_rate, state.acceleration, center) * mass
     moment = turn(inertia, state.spin_rate) + cross(state.spin, turn(inertia, state.spin))
     return force, moment + cross(center, force)

@@ -8,7 +8,7 @@ from typing import Any
 
 from motorque.mechanics.compiled.structure import Code, Structure
 from motorque.mechanics.compiled.trace import Symbol, Trace, cos, maximum, not_below, select, sin, sqrt
-from motorque.mechanics.compiled.vectors import Matrix, Vector, cross, dot, product, total, turn
+from motorque.mechanics.compiled.vectors import Matrix, Vector, cross, dot, product, symmetric, total, turn
 from motorque.spatial import rotation_width
 
 Derivatives = tuple[Symbol, Symbol, Symbol]
@@ -42,6 +42,13 @@ class SymbolicSkeleton:
     def matrix(self, name: str, body: int) -> Matrix:
         """Matrix of a tensor of shape [B, 3, 3]."""
         return Matrix(self.vector(name, 3 * body + row) for row in range(3))
+
+    def inertia(self, body: int) -> Matrix:
+        """Inertia of a body; where its entries are parameters of their own, the symmetric part."""
+        own = self.matrix("inertia", body)
+        return symmetric(
+            lambda i, j: own[i][j] if own[i][j].number == own[j][i].number else 0.5 * (own[i][j] + own[j][i])
+        )
 
     def zero(self) -> Vector:
         """The zero vector."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from motorque.mechanics.compiled.trace import Symbol
 
@@ -88,3 +88,9 @@ def skew(a: Vector) -> Matrix:
     """The matrix that makes a vector product: ``skew(a) @ b = a × b``."""
     zero = a[0].trace.constant(0.0)
     return Matrix((Vector((zero, -a[2], a[1])), Vector((a[2], zero, -a[0])), Vector((-a[1], a[0], zero))))
+
+
+def symmetric(entry: Callable[[int, int], Symbol]) -> Matrix:
+    """A symmetric matrix from its entries on and above the diagonal, which are computed once."""
+    upper = {(i, j): entry(i, j) for i in range(3) for j in range(i, 3)}
+    return Matrix(Vector(upper[min(i, j), max(i, j)] for j in range(3)) for i in range(3))
