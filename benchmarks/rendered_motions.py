@@ -3,8 +3,7 @@
 For each way of estimating (the network alone, the fit with the hand-made prior, the fit with the learned one) the mean
 absolute error by angle and by view, and how much of the truth the 90 % bands hold. Motions are captured ones of people
 that nothing was trained on (``--motions``, the file that ``motorque.synthesis.motions`` makes; its split ``--split``),
-or generated ones without; offsets that retargeting left are taken out as in training. Same seed, same recordings,
-whatever is compared::
+or generated ones without. Same seed, same recordings, whatever is compared::
 
     python benchmarks/rendered_motions.py --motions MOTIONS.npz [--recordings 8] [--seconds 5] [--methods network …]
         [--errors 1.0] [--weights FILE] [--json FILE]
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from motorque.estimators.keypoint_prior.examples import on_generic, plausible
+from motorque.estimators.keypoint_prior.examples import on_generic
 from motorque.estimators.keypoint_prior.prior import LearnedPrior
 from motorque.estimators.keypoint_prior.weights import SHIPPED
 from motorque.journal import Journal
@@ -144,7 +143,7 @@ def motions(path: Path | None, split: str, count: int, frames: int, seed: int) -
     cut, names = [], []
     for index in order[:count]:
         begin = int(torch.randint(len(held[index].q) - frames + 1, (), generator=generator))
-        cut.append(plausible(on_generic(held[index]))[begin : begin + frames])
+        cut.append(on_generic(held[index])[begin : begin + frames])
         names.append(f"{held[index].name}@{begin / RATE:.1f}")
     return torch.stack(cut), names
 

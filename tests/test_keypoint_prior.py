@@ -21,13 +21,14 @@ from motorque.estimators.keypoint_prior.features import WIDTH, features, filled,
 from motorque.estimators.keypoint_prior.loss import loss, rotation_error
 from motorque.estimators.keypoint_prior.network import ANGLES, NetworkSize, PoseNetwork
 from motorque.estimators.keypoint_prior.prior import LearnedPrior
-from motorque.estimators.keypoint_prior.train import example_loss, main, prior_task
+from motorque.estimators.keypoint_prior.train import captured, example_loss, main, prior_task
 from motorque.estimators.keypoint_prior.weights import FORMAT, SHIPPED, load_weights, save_weights
 from motorque.fitting.motion_prior import MotionPrior, PoseGuess
 from motorque.series import Keypoints
 from motorque.skeleton.fullbody import fullbody
 from motorque.synthesis.key_poses import mirrored
 from motorque.synthesis.keypoint_sequences import KeypointSequences, seen_by_phones
+from motorque.synthesis.motions import CapturedMotion, save_motions
 from motorque.synthesis.people import LANDMARK_NAMES, MIRRORED
 from motorque.synthesis.random_movements import random_movements
 from motorque.training.loop import TrainingSettings, train
@@ -287,3 +288,29 @@ def test_training_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     check(LearnedPrior.load(out)(seen_by_phones(random_movements(1, 40, generator()), generator()).keypoints(0)), 40)
     assert main([*options, "--seed", "1"]) == 2
     assert "another" in capsys.readouterr().err
+
+
+def test_captured_motions_are_read_on_the_generic_person(tmp_path: Path) -> None:
+    names = fullbody().coordinate_names
+    q = random_movements(1, 60, generator())[0].numpy()
+    legs = {"thigh": 1.1, "shank": 0.9, "foot": 1.3}
+    here = CapturedMotion("one", "a", "train", q, names, "squat", "none", legs)
+    there = CapturedMotion("two", "b", "held-back", q, names, "squat", "none", {n: 1.25 for n in legs})
+    save_motions(tmp_path / "motions.npz", [here, there])
+    (one,) = captured(tmp_path / "motions.npz", "train")
+    np.testing.assert_allclose(one.numpy(), q, atol=1e-6)  # legs of the generic length
+    (two,) = captured(tmp_path / "motions.npz", "held-back")
+    root = [names.index(f"pelvis_t{axis}") for axis in "xyz"]
+    np.testing.assert_allclose(two.numpy()[:, root], q[:, root] / 1.25, atol=1e-6)
+    np.testing.assert_allclose(np.delete(two.numpy(), root, 1), np.delete(q, root, 1), atol=1e-6)
+    batch = Examples([one], captured=1.0, frames=(32,), total=128)(generator(), 0)
+    assert batch.values.shape == (4, 32, WIDTH) and all(torch.isfinite(x).all() for x in batch)
+    save_motions(tmp_path / "slow.npz", [here._replace(rate=25.0)])
+    with pytest.raises(FileFormatError, match="not the built-in skeleton's at 30 Hz"):
+        captured(tmp_path / "slow.npz", "train")
+
+
+def test_nonsense_in_the_picture_gives_numbers(recordings: KeypointSequences, learned: LearnedPrior) -> None:
+    whole = recordings.keypoints(9)
+    for points in (whole.points * 0 + 5.0, whole.points * 1e6, -whole.points):
+        check(learned(replace(whole, points=points)), 150)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -83,39 +82,6 @@ def on_generic(motion: CapturedMotion) -> Tensor:
     q = torch.tensor(motion.q, dtype=torch.float32)
     legs = 0.5 * (motion.factors.get("thigh", 1.0) + motion.factors.get("shank", 1.0))
     q[:, [fullbody().coordinate(f"pelvis_t{axis}") for axis in "xyz"]] /= legs
-    return q
-
-
-def plausible(q: Tensor) -> Tensor:
-    """A captured motion with the offsets taken out that a retargeted one has and no person.
-
-    Motion capture of bones alone does not know the zero of some angles: the foot's two joints share what the ankle's
-    axis leaves over, and a thigh that is drawn to a joint a little off makes knees that never stretch. The medians of
-    subtalar and toe angle are brought near zero, and knees that reach 30 degrees are let reach 4, half of it taken from
-    hip and ankle so that thigh and foot lie between. Of what leans to one side all along, most is taken from those who
-    keep facing +X. What is left over is that person's way to move.
-
-    Args:
-        q: Coordinates of the built-in skeleton [rad or m], shape [T, nq].
-    """
-    q, column = q.clone(), fullbody().coordinate
-    for side in "rl":
-        for name in ("subtalar_angle", "mtp_angle"):
-            place = column(f"{name}_{side}")
-            q[:, place] -= 0.85 * q[:, place].median()
-        knee = column(f"knee_angle_{side}")
-        most = float(torch.quantile(q[:, knee], 0.05))
-        if most < math.radians(30):
-            over = max(most - math.radians(4), 0.0)
-            q[:, knee] -= over
-            q[:, [column(f"hip_flexion_{side}"), column(f"ankle_angle_{side}")]] -= 0.5 * over
-    if float(q[:, column("pelvis_rotation")].abs().max()) < math.radians(45):
-        for name in ("pelvis_list", "lumbar_bending", "lumbar_rotation"):
-            q[:, column(name)] -= 0.7 * q[:, column(name)].median()
-        right, left = column("hip_adduction_r"), column("hip_adduction_l")
-        more = 0.7 * 0.5 * float(q[:, right].median() - q[:, left].median())
-        q[:, right] -= more
-        q[:, left] += more
     return q
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from motorque.errors import FileFormatError, MotorqueError
 from motorque.estimators.keypoint_prior.calibrate import calibrated
-from motorque.estimators.keypoint_prior.examples import Example, Examples, on_generic, plausible
+from motorque.estimators.keypoint_prior.examples import Example, Examples, on_generic
 from motorque.estimators.keypoint_prior.loss import loss
 from motorque.estimators.keypoint_prior.network import NetworkSize, PoseNetwork
 from motorque.estimators.keypoint_prior.weights import load_weights, save_weights
@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def captured(path: Path, split: str) -> list[Tensor]:
-    """The captured motions of one split in the built-in skeleton's coordinates, without what retargeting left.
+    """The captured motions of one split in the built-in skeleton's coordinates.
 
     Raises:
         FileFormatError: The file is no library of motions, or one of another skeleton.
@@ -133,7 +133,7 @@ def captured(path: Path, split: str) -> list[Tensor]:
     library = load_motions(path)
     if any(motion.coordinates != fullbody().coordinate_names or motion.rate != RATE for motion in library):
         raise FileFormatError(f"{path}: its motions are not the built-in skeleton's at {RATE:g} Hz; make it again")
-    return [plausible(on_generic(motion)) for motion in library if motion.split == split]
+    return [on_generic(motion) for motion in library if motion.split == split]
 
 
 if __name__ == "__main__":
