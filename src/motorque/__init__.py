@@ -38,7 +38,11 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.fitting.ground_loads import estimate_ground_loads as estimate_ground_loads
     from motorque.fitting.ik import CoordinateTask as CoordinateTask
     from motorque.fitting.ik import inverse_kinematics as inverse_kinematics
+    from motorque.fitting.keypoint_fit import KeypointFit as KeypointFit
+    from motorque.fitting.keypoint_fit import fit_keypoints as fit_keypoints
     from motorque.fitting.marker_placement import place_markers as place_markers
+    from motorque.fitting.motion_prior import MotionPrior as MotionPrior
+    from motorque.fitting.motion_prior import PoseGuess as PoseGuess
     from motorque.fitting.scale import measure_scales as measure_scales
     from motorque.fitting.scale_from_motion import fit_body as fit_body
     from motorque.journal import Journal as Journal
@@ -110,6 +114,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.workflows.inverse_kinematics import ik_step as ik_step
     from motorque.workflows.keypoints import keypoints_step as keypoints_step
     from motorque.workflows.scale import scale_step as scale_step
+    from motorque.workflows.video import VideoOptions as VideoOptions
+    from motorque.workflows.video import analyze_video as analyze_video
 
 __version__ = "0.1.0"
 
@@ -199,6 +205,12 @@ _ROOM = {
     "Simulation": "mechanics.simulate",
     "SmoothHuntCrossley": "mechanics.contact_laws",
     # video
+    "KeypointFit": "fitting.keypoint_fit",
+    "fit_keypoints": "fitting.keypoint_fit",
+    "MotionPrior": "fitting.motion_prior",
+    "PoseGuess": "fitting.motion_prior",
+    "VideoOptions": "workflows.video",
+    "analyze_video": "workflows.video",
     "find_keypoints": "vision.keypoints",
     "read_keypoints": "vision.keypoint_file",
     "read_openpose": "vision.openpose_json",

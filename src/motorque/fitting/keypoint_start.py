@@ -24,8 +24,8 @@ Array = NDArray[np.float64]
 CAMERA_TO_LEVEL = np.diag([1.0, -1.0, -1.0])
 """From a level camera's axes (x right, y down, z ahead) to ground's (x right, y up, z towards the camera)."""
 
-SAMPLE = 0.2
-"""A start is made from a pose every so often [s]; the fit does the rest."""
+SAMPLE, MOST_SAMPLES = 0.2, 40
+"""A start is made from a pose every so often [s], but from no more than this many; the fit does the rest."""
 
 STEADY = 0.5
 """Time over which a person's distance from the camera is steadied for the start [s]."""
@@ -66,7 +66,8 @@ def poses_from_space(body: KeypointBody, keypoints: Array, times: Array) -> tupl
 def _sampled(times: Array, count: NDArray[np.int64]) -> NDArray[np.int64]:
     """Frames at most every `SAMPLE` seconds, of those in which at least half of the usual number of points is seen."""
     full = np.flatnonzero(count >= 0.5 * count.max())
-    bins = np.floor((times[full] - times[full[0]]) / SAMPLE + 1e-6)
+    step = max(SAMPLE, (times[full[-1]] - times[full[0]]) / MOST_SAMPLES)
+    bins = np.floor((times[full] - times[full[0]]) / step + 1e-6)
     _, first = np.unique(bins, return_index=True)
     return full[first]
 

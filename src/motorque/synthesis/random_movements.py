@@ -125,6 +125,10 @@ def _eased(poses: Tensor, lengths: Tensor, dwell: Tensor, frames: int) -> Tensor
     return (1 - ease) * poses.gather(1, index) + ease * poses.gather(1, index + 1)
 
 
+GAIT_TILT = 0.5
+"""Mean tilt of the pelvis in walking [deg], as of :data:`motorque.fitting.retarget_source.PELVIS_TILT`."""
+
+
 @cache
 def _gait_curves() -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of one stride in 100 steps from the right foot's contact [rad], shape [100, nq]."""
@@ -138,6 +142,10 @@ def _gait_curves() -> tuple[Tensor, Tensor]:
                 column = names.index(name + side)
                 mean[:, column] = torch.deg2rad(torch.tensor(curve.mean[:100]).float().roll(shift))
                 spread[:, column] = torch.deg2rad(torch.tensor(curve.sd[:100]).float().mean())
+    # The curves are of pelves measured by their iliac spines; experts' fits of this family of models hold it near zero.
+    upright = torch.deg2rad(torch.tensor(GAIT_TILT)) - mean[:, names.index("pelvis_tilt")].mean()
+    mean[:, names.index("pelvis_tilt")] += upright
+    mean[:, [names.index("hip_flexion_r"), names.index("hip_flexion_l")]] -= upright
     cycle = 2 * torch.pi * torch.arange(100) / 100
     # The trunk turns against the pelvis and the arms swing against the legs: rough courses, varied widely below.
     for name, course in (
