@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict
 
@@ -37,6 +32,7 @@ from motorque.series.markers import within
 from motorque.signals import NaturalSpline, butterworth
 from motorque.skeleton.fullbody import Sex
 from motorque.skeleton.skeleton import Skeleton
+from motorque.workflows.clock import Clock, versions
 from motorque.workflows.inverse_dynamics import say_loops
 from motorque.workflows.person import Person, fit_builtin, use_model, weigh
 from motorque.workflows.recording import Recording, input_file, read_recording
@@ -234,27 +230,6 @@ class Size(TypedDict):
     mass: float | None
     mass_source: str
     sex: Sex
-
-
-class Clock:
-    """Times the steps and tells the progress; ``seconds`` by step."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress, self.seconds = progress, {}  # type: tuple[Progress, dict[str, float]]
-
-    @contextmanager
-    def __call__(self, what: str, fraction: float) -> Iterator[None]:
-        """Time what happens inside, and say that it has begun."""
-        self.progress(what, fraction)
-        began = time.perf_counter()
-        yield
-        self.seconds[what] = round(time.perf_counter() - began, 3)
-
-
-def versions(*further: str) -> dict[str, str]:
-    """Versions of motorque and of what its numbers rest on."""
-    packages = {name: version(name) for name in ("motorque", "torch", "numpy", "scipy", *further)}
-    return {**packages, "python": platform.python_version()}
 
 
 def _mass(mass: float | None, recording: Recording, still: Recording | None) -> tuple[float | None, str]:

@@ -1,0 +1,239 @@
+"""From the keypoints of videos to the person's motion, forces, files and report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+
+from motorque.errors import DataError
+from motorque.estimators.keypoint_prior.prior import LearnedPrior
+from motorque.files.external_loads import write_loads
+from motorque.files.motion_files import write_kinetics, write_motion
+from motorque.files.osim import OsimModel
+from motorque.files.osim_scale import scale_osim
+from motorque.files.output import OutputFolder
+from motorque.files.trc import write_trc
+from motorque.fitting.ground_loads import estimate_ground_loads
+from motorque.fitting.keypoint_fit import KeypointFit, fit_keypoints
+from motorque.fitting.motion_prior import MotionPrior
+from motorque.journal import Journal
+from motorque.mechanics.kinematics import center_of_mass, forward_kinematics
+from motorque.report.analysis import Analysis, Subject
+from motorque.report.video import VideoEvidence, VideoView
+from motorque.report.write import write_report
+from motorque.series import Camera, Keypoints, Markers, Motion
+from motorque.skeleton.fullbody import Sex, fullbody
+from motorque.skeleton.fullbody_tables import GENERIC_HEIGHT
+from motorque.vision.keypoint_file import VideoKeypoints
+from motorque.vision.projection import project
+from motorque.vision.video import Video
+from motorque.workflows.analyze import DEFAULT_CUTOFF, FEWEST_FRAMES, kinetics_of, smooth
+from motorque.workflows.clock import Clock, versions
+from motorque.workflows.person import ASSUMED, Person, height_of, of_mass, weigh
+from motorque.workflows.recording import input_file
+from motorque.workflows.video import VideoOptions
+
+Array = NDArray[np.float64]
+
+OUTPUT_RATE = 60.0
+"""Frames a second of the results [Hz]: the fit's smooth curves, evenly sampled for filters and derivatives."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user gave; see :func:`motorque.workflows.video.analyze_video`."""
+
+    inputs: tuple[Path, ...]
+    options: VideoOptions
+    model: Path | None
+    generic: OsimModel | None
+    height: float | None
+    mass: float | None
+    sex: Sex
+    cutoff: float | None
+    command: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read and found: each video, its keypoints, and the calibrated cameras if there are any."""
+
+    videos: Sequence[Video]
+    keypoints: Sequence[VideoKeypoints]
+    cameras: tuple[Camera, ...] | None
+
+
+def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: Journal) -> None:
+    """Fit, find forces, and write every file and the report.
+
+    Raises:
+        MotorqueError: An input is wrong; nothing is written then.
+    """
+    inputs, options, cameras = given.inputs, given.options, found.cameras
+    views = [view.as_shown() if cameras is not None else view.keypoints for view in found.keypoints]
+    with clock("fitting the skeleton to the keypoints", 0.55):
+        skeleton = fullbody() if given.generic is None else given.generic.skeleton
+        fit = fit_keypoints(
+            skeleton,
+            views,
+            cameras=cameras,
+            height=given.height,
+            fov=_field_of_view(options, found.keypoints[0]),
+            towards=options.facing,
+            prior=_prior(options, len(inputs)),
+            journal=journal,
+        )
+    with OutputFolder(out) as folder:
+        person = _person(given.generic, fit, given.height, given.mass, given.sex, journal)
+        with clock("smoothing", 0.75):
+            raw = _evenly(fit.motion)
+            if len(raw.times) < FEWEST_FRAMES:
+                raise DataError(f"{inputs[0]}: {len(raw.times)} frames are too few, accelerations need {FEWEST_FRAMES}")
+            chosen = given.cutoff if given.cutoff is not None else DEFAULT_CUTOFF
+            motion, rate, acceleration, applied = smooth(
+                person.skeleton, raw, chosen, given.cutoff is not None, journal
+            )
+        with clock("ground forces", 0.8):
+            loads = estimate_ground_loads(person.skeleton, motion, cutoff=None, journal=journal)
+            person = weigh(person, motion, None, journal)
+        with clock("inverse dynamics", 0.84):
+            kinetics = kinetics_of(person.skeleton, motion, rate, acceleration, loads)
+            poses = forward_kinematics(person.skeleton, torch.as_tensor(motion.values))
+        with clock("writing files", 0.86):
+            person.write_model(folder.path / "model.osim")
+            write_trc(folder.path / "markers.trc", Markers(fit.motion.times, fit.keypoints, fit.keypoint_names))
+            write_motion(folder.path / "kinematics.mot", motion, person.skeleton)
+            write_loads(folder.path / "loads.mot", loads)
+            write_kinetics(folder.path / "kinetics.sto", kinetics, person.skeleton)
+        with clock("writing the report", 0.9):
+            analysis = Analysis(
+                title=inputs[0].stem,
+                skeleton=person.skeleton,
+                subject=person.subject,
+                motion=motion,
+                velocity=rate,
+                acceleration=acceleration,
+                body_rotation=poses.rotation.numpy(),
+                body_position=poses.position.numpy(),
+                center_of_mass=center_of_mass(person.skeleton, poses).numpy(),
+                loads=loads,
+                kinetics=kinetics,
+                scales=person.scales,
+                inputs=tuple(
+                    input_file(path, role)
+                    for path, role in [
+                        *((p, "video") for p in inputs),
+                        (options.cameras, "calibration"),
+                        (given.model, "model"),
+                    ]
+                    if path is not None
+                ),
+                settings={
+                    "cutoff_hz": applied,
+                    "filter": "Butterworth, order 4 in total, forward and backward, cutoff corrected for both passes",
+                    "loads": "estimated from the motion",
+                    "keypoints_fps": options.fps,
+                    "detector": views[0].source,
+                    "motion_prior": options.prior if len(inputs) == 1 else "habits",
+                    "start_s": float(motion.times[0]),
+                    "end_s": float(motion.times[-1]),
+                },
+                versions=versions("av", "mediapipe"),
+                command=given.command,
+                journal=journal,
+                timings=clock.seconds,
+                video=_evidence(given, found, views, fit),
+            )
+            write_report(analysis, folder.path)
+
+
+def _prior(options: VideoOptions, views: int) -> MotionPrior | None:
+    """What guesses poses; several cameras need nobody to guess."""
+    if views > 1 or options.prior == "habits":
+        return None
+    return LearnedPrior.load()
+
+
+def _field_of_view(options: VideoOptions, found: VideoKeypoints) -> float | None:
+    """Along the picture's longer side [rad]: as given, or as the video's file tells it."""
+    if options.fov is not None:
+        return float(np.radians(options.fov))
+    if found.focal_length is None:
+        return None
+    return float(2 * np.arctan(0.5 * max(found.keypoints.size) / found.focal_length))
+
+
+def _person(
+    generic: OsimModel | None, fit: KeypointFit, height: float | None, mass: float | None, sex: Sex, journal: Journal
+) -> Person:
+    """The scaled skeleton with its mass."""
+    scales = fit.scales
+    source = "given"
+    if height is None:
+        height, source = height_of(scales), "from the fitted segments"
+        journal.warn(
+            f"no height was given: the picture alone does not tell size; {height:.2f} m follows from what is usual, "
+            "give or take 6 %, and lengths and forces with it (give --height)",
+            "height",
+        )
+    mass_source = "given"
+    if mass is None:
+        mass, mass_source = fullbody().total_mass() * (height / GENERIC_HEIGHT) ** 2, ASSUMED
+    known = "given" if sex != "unknown" else "not given"
+    subject = Subject(mass, mass_source, height, source, sex, known)
+    if generic is None:
+        return Person(of_mass(fit.skeleton, mass, sex), None, subject, scales, None)
+    scaled = scale_osim(generic, scales, mass=mass, journal=journal)
+    return Person(scaled.skeleton, None, subject, scales, scaled)
+
+
+def _evenly(motion: Motion) -> Motion:
+    """The same motion at even times, by cubic splines."""
+    times = motion.times
+    if len(times) < 4:
+        return motion
+    count = max(2, int((times[-1] - times[0]) * OUTPUT_RATE + 1e-6) + 1)
+    even = times[0] + np.arange(count) / OUTPUT_RATE
+    std = motion.std
+    if std is not None:
+        std = np.stack([np.interp(even, times, column) for column in std.T], axis=1)
+    return Motion(even, CubicSpline(times, motion.values)(even), motion.names, std)
+
+
+def _evidence(given: Given, found: Found, views: Sequence[Keypoints], fit: KeypointFit) -> VideoEvidence:
+    inputs, options, cameras = given.inputs, given.options, found.cameras
+    shown = []
+    for number, (path, video, view) in enumerate(zip(inputs, found.videos, views, strict=True)):
+        camera = fit.cameras[number]
+        used = view.frames(np.clip(np.searchsorted(view.times, fit.motion.times - 1e-6), 0, len(view.times) - 1))
+        points = np.full((*used.points.shape[:2], 2), np.nan)
+        for column, name in enumerate(used.names):
+            if name in fit.keypoint_names:
+                points[:, column] = project(camera, fit.keypoints[:, fit.keypoint_names.index(name)])
+        shown.append(
+            VideoView(
+                name=path.stem if len(inputs) > 1 else "video",
+                file=str(path),
+                keypoints=used,
+                camera=camera,
+                reprojected=points,
+                video=video,
+                turned=0 if cameras is not None else found.keypoints[number].turned,
+                person="the largest in the picture" if options.person is None else f"number {options.person}",
+                camera_source="calibration file" if cameras is not None else "estimated with the motion",
+            )
+        )
+    std = fit.motion.std
+    typical = {} if std is None else dict(zip(fit.motion.names, np.median(std, axis=0).tolist(), strict=True))
+    notes = tuple(
+        f"the camera of {p.name} moves" for p, view in zip(inputs, found.keypoints, strict=True) if view.moving
+    )
+    return VideoEvidence(
+        tuple(shown), typical, views[0].source, notes, pictures=options.pictures, blur_faces=options.blur_faces
+    )
