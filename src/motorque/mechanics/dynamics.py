@@ -100,7 +100,7 @@ def mass_matrix(skeleton: Skeleton, q: Tensor, *, backend: Backend = "auto") -> 
         plan, task = plan_of(skeleton, (), as_simbody=False), Task("mass_matrix", given.reduced)
         if use_compiled(backend, q, plan, task, given.batch.numel()):
             count = len(skeleton.free_coordinates)
-            found = run(skeleton, plan, task, [_rows(given, "q")], count * count)
+            found = run(skeleton, plan, task, [_rows(given, "q")], [count * count])[0]
             return found.reshape(*given.batch, count, count)
     else:
         use_compiled(backend, q, None, None, 0)
@@ -222,9 +222,7 @@ def forward_dynamics(
         compiled = ForwardDynamics.of(skeleton, reduced=given.reduced, loaded=loaded, as_simbody=as_simbody)
         if use_compiled(backend, q, compiled.plan, compiled.task, given.batch.numel()):
             rows = _load_rows(skeleton, given, loaded)
-            arrays = [_rows(given, name) for name in ("q", "v", "tau")]
-            found = compiled(arrays[0], arrays[1], arrays[2], rows)
-            _watch(skeleton, found, arrays)
+            found = compiled(_rows(given, "q"), _rows(given, "v"), _rows(given, "tau"), rows)
             return found.reshape(*given.batch, found.shape[-1])
     else:
         use_compiled(backend, q, None, None, 0)
@@ -233,19 +231,6 @@ def forward_dynamics(
         skeleton, tensors["q"], tensors["v"], tensors["tau"],
         loads=_wrenches(given, loads), as_simbody=as_simbody, locked=locked,
     )  # fmt: skip
-
-
-def _watch(skeleton: Skeleton, found: Tensor, arrays: Sequence[Tensor]) -> None:
-    """Let torch say what is wrong with a frame whose accelerations are no numbers though all it was given are."""
-    if bool(torch.isfinite(found.detach().sum())):
-        return
-    bad = ~torch.isfinite(found.detach()).all(-1)
-    for x in arrays:
-        bad &= torch.isfinite(x.detach()).all(-1)
-    if bad.any():
-        frame = int(bad.int().argmax())
-        with torch.no_grad():
-            forward_dynamics_torch(skeleton, *(x[frame].detach() for x in arrays))
 
 
 def _looked_at(skeleton: Skeleton, given: Arguments) -> Mapping[str, Tensor]:

@@ -32,6 +32,8 @@ Solve = Callable[[Tensor], Tensor]
 SMALLEST_SHARE = 2.0
 """Rounding errors to which the inertia of a coordinate may shrink when all others are let go before it counts as none:
 what is left of it then is made of rounding errors."""
+_AT_ONCE = 4096
+"""Frames whose mass matrices are looked at together: memory for them all may not be there."""
 
 
 def forward_dynamics_torch(
@@ -110,6 +112,24 @@ def inverse_mass_matrix_torch(skeleton: Skeleton, q: Tensor, *, watch: bool = Tr
     return 0.5 * (inverse + inverse.mT)
 
 
+def watch_mass_matrix(skeleton: Skeleton, q: Tensor, frames: Tensor) -> None:
+    """Look at the mass matrices of some frames.
+
+    Args:
+        skeleton: The skeleton.
+        q: Positions, shape [all frames, nq], or without coupled coordinates.
+        frames: Which frames, shape [F].
+
+    Raises:
+        ModelError: Something with no mass moves in one of them.
+    """
+    with torch.no_grad():
+        for some in frames.split(_AT_ONCE):
+            part, speeds = q[some], q.new_zeros(len(some), skeleton.nv)
+            part, _, _ = fill(skeleton, part, speeds)
+            mass_solver(skeleton, tree_pose(skeleton, part), part, frames=some)
+
+
 def locked_columns(skeleton: Skeleton, locked: Sequence[str]) -> tuple[int, ...]:
     """Which of the free coordinates are locked, as columns of the free coordinates.
 
@@ -132,7 +152,13 @@ def locked_columns(skeleton: Skeleton, locked: Sequence[str]) -> tuple[int, ...]
 
 
 def mass_solver(
-    skeleton: Skeleton, tree: TreePose, q: Tensor, locked: Sequence[int] = (), *, watch: bool = True
+    skeleton: Skeleton,
+    tree: TreePose,
+    q: Tensor,
+    locked: Sequence[int] = (),
+    *,
+    watch: bool = True,
+    frames: Tensor | None = None,
 ) -> Solve:
     """What takes forces of the free coordinates to their accelerations; locked ones stay zero.
 
@@ -142,6 +168,7 @@ def mass_solver(
         q: Positions, shape [..., nq].
         locked: Columns of locked coordinates among the free ones.
         watch: As for :func:`forward_dynamics_torch`.
+        frames: Numbers of the frames, for messages; those of their places where None.
 
     Raises:
         ModelError: Something with no mass moves.
@@ -151,7 +178,7 @@ def mass_solver(
         if watch and _may_look():
             with torch.no_grad():
                 total = speed_momenta(skeleton, tree, q).inertia()
-            _watch_pivots(skeleton, total, articulated.inertias(), range(skeleton.nv))
+            _watch_pivots(skeleton, total, articulated.inertias(), range(skeleton.nv), frames)
         return articulated.solve
     coupling = skeleton.coupling_matrix(q)
     matrix = coupling.mT @ full_mass_matrix(skeleton, tree, q) @ coupling
@@ -166,7 +193,7 @@ def mass_solver(
             at == info[..., None], 0.0, torch.where((at > info[..., None]) & (info > 0)[..., None], float("inf"), left)
         )
         free = [skeleton.free_coordinates[i] for i in range(coupling.shape[-1]) if i not in locked]
-        _watch_pivots(skeleton, matrix.diagonal(dim1=-2, dim2=-1), left, free)
+        _watch_pivots(skeleton, matrix.diagonal(dim1=-2, dim2=-1), left, free, frames)
     factor = torch.where((info > 0)[..., None, None], float("nan"), factor)
 
     def solve(forces: Tensor) -> Tensor:
@@ -199,7 +226,9 @@ def _may_look() -> bool:
     return torch._C._functorch.maybe_current_level() is None and not torch.compiler.is_compiling()
 
 
-def _watch_pivots(skeleton: Skeleton, total: Tensor, left: Tensor, coordinates: Sequence[int]) -> None:
+def _watch_pivots(
+    skeleton: Skeleton, total: Tensor, left: Tensor, coordinates: Sequence[int], frames: Tensor | None
+) -> None:
     """Hold what each coordinate has to move to be something, also when all others are let go.
 
     Args:
@@ -207,6 +236,7 @@ def _watch_pivots(skeleton: Skeleton, total: Tensor, left: Tensor, coordinates: 
         total: Diagonal of the mass matrix, shape [..., n].
         left: What elimination leaves of it; what is not finite says nothing.
         coordinates: The n coordinates.
+        frames: As for :func:`mass_solver`.
 
     Raises:
         ModelError: It is nothing, or made of rounding errors.
@@ -215,19 +245,19 @@ def _watch_pivots(skeleton: Skeleton, total: Tensor, left: Tensor, coordinates: 
         return
     total, left = (x.detach().reshape(-1, x.shape[-1]) for x in torch.broadcast_tensors(total, left))
     least = SMALLEST_SHARE * torch.finfo(total.dtype).eps * total
-    bad = ~(left > least) & left.isfinite() & total.isfinite()
+    bad = (~(left > least) | (total <= 0)) & left.isfinite() & total.isfinite()
     if not bool(bad.any()):
         return
     frame, column = (int(i) for i in bad.nonzero()[0])
-    index = coordinates[column]
+    index, number = coordinates[column], frame if frames is None else int(frames[frame])
     body = skeleton.body_names[int(coordinate_bodies(skeleton)[index])]
     name = skeleton.coordinate_names[index]
     if float(total[frame, column]) > 0:
         raise ModelError(
-            f"{skeleton.name}: the mass matrix is singular in frame {frame}: what {name} (body {body}) moves is moved "
+            f"{skeleton.name}: the mass matrix is singular in frame {number}: what {name} (body {body}) moves is moved "
             f"by other coordinates as well; lock {name}, or give mass to what is massless around it"
         )
     raise ModelError(
-        f"{skeleton.name}: the mass matrix is singular in frame {frame}: {name} moves nothing that has mass (body "
+        f"{skeleton.name}: the mass matrix is singular in frame {number}: {name} moves nothing that has mass (body "
         f"{body} and what hangs on it); give it mass, or lock {name}"
     )

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from motorque.mechanics.compiled.inertias import ArticulatedInertia, body_inertia
 from motorque.mechanics.compiled.links import Link, links
 from motorque.mechanics.compiled.newton_euler import Wrench, motion_wrenches
+from motorque.mechanics.compiled.pivots import Extent, Shrinkage, skewness
 from motorque.mechanics.compiled.symbolic import JointMotion, SymbolicSkeleton, joint_motion
 from motorque.mechanics.compiled.trace import Symbol
 from motorque.mechanics.compiled.vectors import Matrix, Vector, cross, dot, turn, turn_back
@@ -36,11 +37,13 @@ class Step:
     Args:
         direction: Per unit speed, in the body's axes about its joint.
         gain: Acceleration that it takes away per unit acceleration of the body.
+        inverse: Its acceleration per unit of force along it.
         rate: Its acceleration where the body has none.
     """
 
     direction: Six
     gain: Six
+    inverse: Symbol
     rate: Symbol
 
 
@@ -52,12 +55,14 @@ class Group:
         first: 0 for rotations, 3 for translations.
         coordinates: Their indices.
         inverse: Rows take an acceleration in frame F to theirs.
+        skew: How far their axes are from orthogonal, as of `pivots.skewness`.
         force: What the coordinates' forces come to, in the axes of the body that carries F.
     """
 
     first: int
     coordinates: list[int]
     inverse: Matrix
+    skew: Symbol
     force: Vector
 
 
@@ -83,7 +88,7 @@ def forward_dynamics(
     forces: Sequence[Symbol],
     rotations: Mapping[int, Matrix],
     loads: Mapping[int, Wrench],
-) -> list[Symbol]:
+) -> tuple[list[Symbol], Symbol]:
     """Accelerations; couplers are not looked at.
 
     Args:
@@ -95,7 +100,8 @@ def forward_dynamics(
         loads: Force and moment about the ground origin on bodies, in ground, by body.
 
     Returns:
-        One symbol per speed; infinite or NaN where forces meet no inertia.
+        One symbol per speed, infinite or NaN where forces meet no inertia; and how far inertia shrinks at most as other
+        coordinates are let go, see `pivots`.
     """
     parents = body.structure.parents
     joints = [joint_motion(body, i, q, v, None, rotations.get(i)) for i in range(len(parents))]
@@ -104,12 +110,16 @@ def forward_dynamics(
         (force, moment - cross(link.point, force))
         for link, (force, moment) in zip(hung, motion_wrenches(body, joints, loads), strict=True)
     ]
-    inertias = [ArticulatedInertia.rigid(body_inertia(body, i, link.point)) for i, link in enumerate(hung)]
+    rigid = [body_inertia(body, i, link.point) for i, link in enumerate(hung)]
+    inertias, extents = [ArticulatedInertia.rigid(x) for x in rigid], [Extent.of(x) for x in rigid]
+    shrinkage = Shrinkage(body.trace)
     freedoms = [_freedom(body, i, joints[i], forces) for i in range(len(parents))]
     for i in reversed(range(len(parents))):
         link, parent = hung[i], parents[i]
         inertia, (force, moment) = _released(body, i, link, freedoms[i], forces, inertias[i], wrenches[i])
+        _watch(shrinkage, extents[i], freedoms[i])
         if parent >= 0:
+            extents[parent] = extents[parent] + extents[i].moved(link.rotation, link.arm)
             moment = moment + cross(link.arm, force)
             wrenches[parent] = (wrenches[parent][0] + force, wrenches[parent][1] + moment)
             inertias[parent] = inertias[parent] + inertia.moved(link.rotation, link.arm)
@@ -119,7 +129,19 @@ def forward_dynamics(
     for i, parent in enumerate(parents):
         spin_rate, acceleration = (body.zero(), body.zero()) if parent < 0 else moving[parent]
         moving.append(_accelerated(body, i, hung[i], freedoms[i], (spin_rate, acceleration), accelerations))
-    return accelerations
+    return accelerations, shrinkage.largest()
+
+
+def _watch(shrinkage: Shrinkage, extent: Extent, freedom: Freedom) -> None:
+    """Compare what elimination left of a joint's directions with what they move."""
+    steps = iter(freedom.steps)
+    for group in freedom.groups:
+        taken, first = [next(steps) for _ in range(3)], group.first
+        gains = taken[0].gain[first + 1], taken[0].gain[first + 2], taken[1].gain[first + 2]
+        most = extent.second if first == 0 else extent.mass
+        shrinkage.group(most, [step.inverse for step in taken], gains, group.skew)
+    for step in steps:
+        shrinkage.single(extent.most(step.direction[:3], step.direction[3:]), step.inverse)
 
 
 def _freedom(body: SymbolicSkeleton, i: int, joint: JointMotion, forces: Sequence[Symbol]) -> Freedom:
@@ -139,9 +161,10 @@ def _freedom(body: SymbolicSkeleton, i: int, joint: JointMotion, forces: Sequenc
         used = {p for c in mine for p in places[c]}
         if len(mine) == 3 and used == {first, first + 1, first + 2}:
             coordinates = sorted(mine)
-            inverse = _inverse([in_f.pop(c)[first // 3] for c in coordinates])
+            axes = [in_f.pop(c)[first // 3] for c in coordinates]
+            inverse = _inverse(axes)
             total = turn_back(inverse, Vector(forces[c] for c in coordinates))
-            groups.append(Group(first, coordinates, inverse, turn(inner, total)))
+            groups.append(Group(first, coordinates, inverse, skewness(axes, inverse), turn(inner, total)))
 
     def in_body(axis: Vector) -> Vector:
         return turn(inner, axis) if is_reversed else turn(outer, turn_back(joint.rotation, axis))
@@ -205,7 +228,7 @@ def _take_out(matrix: list[Six], needed: Six, direction: Six, force: Symbol) -> 
             matrix[r][c] = matrix[c][r] = zero if gone in (r, c) else matrix[r][c] - gain[r] * column[c]
     if gone is not None and direction[gone].value in (1.0, -1.0):
         needed[gone] = force * direction[gone]
-    return Step(direction, gain, rate)
+    return Step(direction, gain, inverse, rate)
 
 
 def _accelerated(

@@ -65,7 +65,7 @@ class InverseDynamics:
 
     def forces(self, arrays: list[Tensor]) -> Tensor:
         """Generalized forces, without gradients."""
-        return run(self.skeleton, self.plan, self.task, arrays, arrays[1].shape[1])
+        return run(self.skeleton, self.plan, self.task, arrays, [arrays[1].shape[1]])[0]
 
     def gradient(self, arrays: list[Tensor], weights: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Derivatives of ``(weights * forces).sum()`` by the arrays and by the skeleton's open tensors."""
@@ -93,9 +93,14 @@ class InverseDynamics:
 
 
 def run(
-    skeleton: Skeleton, plan: Plan, task: Task, arrays: list[Tensor], columns: int, parameters: Tensor | None = None
-) -> Tensor:
-    """Carry a kernel out whose first array is positions and whose only result has some columns; no gradients.
+    skeleton: Skeleton,
+    plan: Plan,
+    task: Task,
+    arrays: list[Tensor],
+    columns: Sequence[int],
+    parameters: Tensor | None = None,
+) -> list[Tensor]:
+    """Carry a kernel out whose first array is positions and whose results have some columns; no gradients.
 
     ``parameters`` are the skeleton's own unless others are given.
 
@@ -104,12 +109,12 @@ def run(
     """
     arrays = [x.detach().contiguous() for x in arrays]
     watched = plan.structure.rotations in ("quaternion", "matrix") and bool(plan.structure.balls)
-    signature = Signature(tuple(x.shape[1] for x in arrays), (columns,), watched=watched)
+    signature = Signature(tuple(x.shape[1] for x in arrays), tuple(columns), watched=watched)
     kernel = plan.kernel(task, arrays[0].dtype, signature)
-    (result,), _, largest = kernel.run(arrays, plan.parameters if parameters is None else parameters)
-    if largest > ROTATION_TOLERANCE[result.dtype]:
+    results, _, largest = kernel.run(arrays, plan.parameters if parameters is None else parameters)
+    if largest > ROTATION_TOLERANCE[arrays[0].dtype]:
         check_rotations(skeleton, widen_positions(skeleton, arrays[0]))  # says which one
-    return result
+    return results
 
 
 class _Differentiable(torch.autograd.Function):

@@ -11,23 +11,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from motorque.mechanics.compiled.pivots import Shrinkage
 from motorque.mechanics.compiled.trace import Symbol
 
 
-def solve(matrix: Sequence[Sequence[Symbol]], right: Sequence[Symbol]) -> list[Symbol]:
-    """The solution of ``matrix @ x = right``; infinite or NaN where the matrix is singular.
+def solve(matrix: Sequence[Sequence[Symbol]], right: Sequence[Symbol]) -> tuple[list[Symbol], Symbol]:
+    """The solution of ``matrix @ x = right``, and how far elimination shrinks the diagonal at most (see `pivots`).
 
     Args:
         matrix: Rows of a symmetric positive definite matrix, shape [n, n].
         right: Shape [n].
+
+    Returns:
+        Shape [n], infinite or NaN where the matrix is singular to the last digit; and one number.
     """
     rows, values = [list(row) for row in matrix], list(right)
     waiting = set(range(len(values)))
+    shrinkage = Shrinkage(right[0].trace)
     eliminated: list[tuple[int, Symbol, dict[int, Symbol]]] = []
     while waiting:
         pivot = min(waiting, key=lambda p: (sum(rows[p][c].value != 0 for c in waiting), -p))
         waiting.remove(pivot)
         inverse = 1.0 / rows[pivot][pivot]
+        shrinkage.single(matrix[pivot][pivot], inverse)
         touched = sorted(c for c in waiting if rows[pivot][c].value != 0)
         gains = {c: rows[pivot][c] * inverse for c in touched}
         part = values[pivot] * inverse
@@ -40,4 +46,4 @@ def solve(matrix: Sequence[Sequence[Symbol]], right: Sequence[Symbol]) -> list[S
         for c, gain in gains.items():
             part = part - gain * values[c]
         values[pivot] = part
-    return values
+    return values, shrinkage.largest()

@@ -58,6 +58,7 @@ class _Remembered:
 _PLANS: weakref.WeakKeyDictionary[Skeleton, dict[tuple[tuple[str, ...], bool], _Remembered]] = (
     weakref.WeakKeyDictionary()
 )
+_COMPILABLE: weakref.WeakKeyDictionary[Skeleton, bool] = weakref.WeakKeyDictionary()
 _fields = attrgetter(*FIELDS)
 
 
@@ -70,7 +71,10 @@ def open_fields(skeleton: Skeleton) -> tuple[str, ...]:
 
 def can_be_compiled(skeleton: Skeleton) -> bool:
     """Whether the compiled back end knows all of a skeleton's joints: not those that slide as their ball turns."""
-    return not any(joint.follows_own_angles for joint in skeleton.joints)
+    known = _COMPILABLE.get(skeleton)
+    if known is None:
+        known = _COMPILABLE[skeleton] = not any(joint.follows_own_angles for joint in skeleton.joints)
+    return known
 
 
 def plan_of(skeleton: Skeleton, opened: Sequence[str], *, as_simbody: bool) -> Plan:
@@ -81,7 +85,7 @@ def plan_of(skeleton: Skeleton, opened: Sequence[str], *, as_simbody: bool) -> P
     through ``.data`` or numpy, and reading a few kilobytes takes no longer than asking for eleven versions.
     """
     plans, key = _PLANS.setdefault(skeleton, {}), (tuple(opened), as_simbody)
-    content = tuple(_bytes(x) for x in _fields(skeleton))
+    content = tuple(map(_bytes, _fields(skeleton)))
     known = plans.get(key)
     if known is None or known.content != content:
         known = plans[key] = _Remembered(_plan(skeleton, key, content, known), content)
@@ -90,7 +94,8 @@ def plan_of(skeleton: Skeleton, opened: Sequence[str], *, as_simbody: bool) -> P
 
 def _bytes(x: Tensor) -> bytes:
     """The numbers of a tensor on the CPU as they stand in memory."""
-    x = x if x.is_contiguous() else x.contiguous()
+    if not x.is_contiguous():
+        x = x.contiguous()
     return string_at(x.data_ptr(), x.nbytes)
 
 

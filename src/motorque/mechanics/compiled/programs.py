@@ -133,7 +133,8 @@ def mass_matrix_program(structure: Structure, task: Task) -> Program:
 
 
 def forward_dynamics_program(structure: Structure, task: Task) -> Program:
-    """Accelerations from positions, speeds, forces and, if bodies are loaded, loads.
+    """Accelerations from positions, speeds, forces and, if bodies are loaded, loads; and a column that tells how near
+    the mass matrix is to a singular one (see `pivots`).
 
     The articulated-body algorithm, or where coordinates are coupled the mass matrix of the free ones, factored. Arrays
     with columns for dependent coordinates: positions and speeds in them are not looked at, forces count for the
@@ -149,14 +150,15 @@ def forward_dynamics_program(structure: Structure, task: Task) -> Program:
         slopes = body.couple([q, v, a])
         bias = body.fold(slopes, inverse_dynamics(body, q, v, a, rotations, loads))
         net = [x - h for x, h in zip(body.fold(slopes, tau), bias, strict=True)]
-        for c, x in zip(body.free, solve(mass_matrix(body, q, rotations, slopes), net), strict=True):
+        solution, shrinkage = solve(mass_matrix(body, q, rotations, slopes), net)
+        for c, x in zip(body.free, solution, strict=True):
             a[c] = x
         body.couple([q, v, a])
     else:
-        a = forward_dynamics(body, q, v, tau, rotations, loads)
+        a, shrinkage = forward_dynamics(body, q, v, tau, rotations, loads)
     columns = [len(x) for x in (positions, speeds, forces, numbers) if x]
     results = [a[c] for c in body.free] if task.reduced else a
-    return Program(body.trace, columns, [results], watched=_largest(errors))
+    return Program(body.trace, columns, [results, [shrinkage]], watched=_largest(errors))
 
 
 PROGRAMS: dict[str, Callable[[Structure, Task], Program]] = {
