@@ -110,7 +110,17 @@ def test_a_text_called_video_is_named(tmp_path, monkeypatch, capsys) -> None:  #
     assert run("song.mp4", "--out", "out") == 2
     told = capsys.readouterr().err.strip()
     assert "song.mp4" in told and "\n" not in told
-    assert not Path("out").exists()
+    assert not Path("out").exists() and not Path("out.keypoints").exists()
+
+
+def test_nobody_in_the_video_leaves_nothing_behind(tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("mediapipe", reason="mediapipe is not installed (extra video)")
+    monkeypatch.chdir(tmp_path)
+    write_video(Path("grey.mp4"), numbered(20, (192, 128)))
+    assert run("grey.mp4", "--out", "out") == 2
+    told = capsys.readouterr().err.strip()
+    assert "nobody is found" in told
+    assert {p.name for p in tmp_path.iterdir()} == {"grey.mp4"}
 
 
 def test_a_real_walk(data: Path, tmp_path: Path) -> None:

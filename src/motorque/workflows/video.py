@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -144,26 +145,30 @@ def _keypoints(
     progress: Progress,
 ) -> list[VideoKeypoints]:
     kept = out.with_name(out.name + ".keypoints")
+    os.makedirs(kept, exist_ok=True)
     found = []
-    for number, path in enumerate(inputs):
+    try:
+        for number, path in enumerate(inputs):
 
-        def share(what: str, fraction: float, number: int = number) -> None:
-            progress(what, 0.02 + 0.53 * (number + fraction) / len(inputs))
+            def share(what: str, fraction: float, number: int = number) -> None:
+                progress(what, 0.02 + 0.53 * (number + fraction) / len(inputs))
 
-        os.makedirs(kept, exist_ok=True)
-        found.append(
-            find_keypoints(
-                path,
-                detector=options.detector,
-                model=options.detector_model,
-                fps=options.fps,
-                start=start,
-                end=end,
-                person=options.person,
-                turn=options.turn,
-                cache=kept / f"{path.stem}.npz",
-                journal=journal,
-                progress=share,
+            found.append(
+                find_keypoints(
+                    path,
+                    detector=options.detector,
+                    model=options.detector_model,
+                    fps=options.fps,
+                    start=start,
+                    end=end,
+                    person=options.person,
+                    turn=options.turn,
+                    cache=kept / f"{path.stem}.npz",
+                    journal=journal,
+                    progress=share,
+                )
             )
-        )
+    finally:
+        with suppress(OSError):  # a folder with keypoints stays, an empty one goes
+            kept.rmdir()
     return found
