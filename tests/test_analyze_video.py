@@ -16,6 +16,7 @@ from motorque.files.motion_files import read_motion
 from motorque.files.osim import load_skeleton
 from motorque.journal import Journal
 from motorque.vision.keypoint_file import VideoKeypoints
+from motorque.workflows.video import view_names
 from small_videos import numbered, write_video
 from test_keypoint_fit import camera, see, squats
 
@@ -102,6 +103,12 @@ def test_videos_and_markers_do_not_mix(squat_video, capsys) -> None:  # type: ig
 def test_several_videos_need_a_calibration(squat_video, capsys) -> None:  # type: ignore[no-untyped-def]
     assert run(squat_video, squat_video, "--out", "out") == 2
     assert "--cameras" in capsys.readouterr().err
+
+
+def test_views_have_names_of_their_own() -> None:
+    assert view_names([Path("a.mp4"), Path("b.mp4")]) == ("a", "b")
+    assert view_names([Path("Cam0/x.mp4"), Path("Cam1/x.mp4")]) == ("Cam0_x", "Cam1_x")
+    assert view_names([Path("x.mp4"), Path("x.mp4")]) == ("1_x", "2_x")
 
 
 def test_a_text_called_video_is_named(tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]

@@ -135,6 +135,17 @@ def _cameras(
     return cameras_for_videos(read, [(path, video.size) for path, video in zip(inputs, videos, strict=True)], journal)
 
 
+def view_names(inputs: Sequence[Path]) -> tuple[str, ...]:
+    """A short name for each video, no two alike: the file's, with its folder's or a number where that is not enough."""
+    for names in (
+        [path.stem for path in inputs],
+        [f"{path.absolute().parent.name}_{path.stem}" for path in inputs],
+    ):
+        if len(set(names)) == len(names):
+            return tuple(names)
+    return tuple(f"{number}_{path.stem}" for number, path in enumerate(inputs, 1))
+
+
 def _keypoints(
     inputs: Sequence[Path],
     out: Path,
@@ -146,7 +157,7 @@ def _keypoints(
 ) -> list[VideoKeypoints]:
     kept = out.with_name(out.name + ".keypoints")
     os.makedirs(kept, exist_ok=True)
-    found = []
+    found, names = [], view_names(inputs)
     try:
         for number, path in enumerate(inputs):
 
@@ -163,7 +174,7 @@ def _keypoints(
                     end=end,
                     person=options.person,
                     turn=options.turn,
-                    cache=kept / f"{path.stem}.npz",
+                    cache=kept / f"{names[number]}.npz",
                     journal=journal,
                     progress=share,
                 )

@@ -37,7 +37,7 @@ from motorque.workflows.analyze import DEFAULT_CUTOFF, FEWEST_FRAMES, kinetics_o
 from motorque.workflows.clock import Clock, versions
 from motorque.workflows.person import ASSUMED, Person, height_of, of_mass, weigh
 from motorque.workflows.recording import input_file
-from motorque.workflows.video import VideoOptions
+from motorque.workflows.video import VideoOptions, view_names
 
 Array = NDArray[np.float64]
 
@@ -208,7 +208,7 @@ def _evenly(motion: Motion) -> Motion:
 
 def _evidence(given: Given, found: Found, views: Sequence[Keypoints], fit: KeypointFit) -> VideoEvidence:
     inputs, options, cameras = given.inputs, given.options, found.cameras
-    shown = []
+    shown, names = [], view_names(inputs)
     for number, (path, video, view) in enumerate(zip(inputs, found.videos, views, strict=True)):
         camera = fit.cameras[number]
         used = view.frames(np.clip(np.searchsorted(view.times, fit.motion.times - 1e-6), 0, len(view.times) - 1))
@@ -218,7 +218,7 @@ def _evidence(given: Given, found: Found, views: Sequence[Keypoints], fit: Keypo
                 points[:, column] = project(camera, fit.keypoints[:, fit.keypoint_names.index(name)])
         shown.append(
             VideoView(
-                name=path.stem if len(inputs) > 1 else "video",
+                name=names[number] if len(inputs) > 1 else "video",
                 file=str(path),
                 keypoints=used,
                 camera=camera,
