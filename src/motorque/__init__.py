@@ -17,9 +17,13 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.errors import MotorqueError as MotorqueError
     from motorque.errors import OutputError as OutputError
     from motorque.estimators.keypoint_prior.prior import LearnedPrior as LearnedPrior
+    from motorque.files.acclaim import read_amc as read_amc
+    from motorque.files.acclaim import read_asf as read_asf
+    from motorque.files.bvh import read_bvh as read_bvh
     from motorque.files.c3d import read_c3d as read_c3d
     from motorque.files.calibration import read_cameras as read_cameras
     from motorque.files.calibration_videos import cameras_for_videos as cameras_for_videos
+    from motorque.files.expmap import read_expmap as read_expmap
     from motorque.files.external_loads import read_loads as read_loads
     from motorque.files.external_loads import write_loads as write_loads
     from motorque.files.motion_files import read_kinetics as read_kinetics
@@ -43,6 +47,9 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.fitting.marker_placement import place_markers as place_markers
     from motorque.fitting.motion_prior import MotionPrior as MotionPrior
     from motorque.fitting.motion_prior import PoseGuess as PoseGuess
+    from motorque.fitting.retarget import proportions as proportions
+    from motorque.fitting.retarget import retarget as retarget
+    from motorque.fitting.retarget_source import segment_axes as segment_axes
     from motorque.fitting.scale import measure_scales as measure_scales
     from motorque.fitting.scale_from_motion import fit_body as fit_body
     from motorque.journal import Journal as Journal
@@ -92,6 +99,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.series import Markers as Markers
     from motorque.series import Motion as Motion
     from motorque.series import Scales as Scales
+    from motorque.series.bones import BoneMotion as BoneMotion
     from motorque.skeleton import Skeleton as Skeleton
     from motorque.skeleton.fullbody import fullbody as fullbody
     from motorque.skeleton.marker_sets import match_markers as match_markers
@@ -121,6 +129,7 @@ __version__ = "0.1.0"
 
 _ROOM = {
     # the things that flow
+    "BoneMotion": "series.bones",
     "Camera": "series",
     "Keypoints": "series",
     "Kinetics": "series",
@@ -152,8 +161,12 @@ _ROOM = {
     # files
     "cameras_for_videos": "files.calibration_videos",
     "load_skeleton": "files.osim",
+    "read_amc": "files.acclaim",
+    "read_asf": "files.acclaim",
+    "read_bvh": "files.bvh",
     "read_c3d": "files.c3d",
     "read_cameras": "files.calibration",
+    "read_expmap": "files.expmap",
     "read_kinetics": "files.motion_files",
     "read_loads": "files.external_loads",
     "read_model_forces": "files.osim_forces",
@@ -225,6 +238,9 @@ _ROOM = {
     "inverse_kinematics": "fitting.ik",
     "measure_scales": "fitting.scale",
     "place_markers": "fitting.marker_placement",
+    "proportions": "fitting.retarget",
+    "retarget": "fitting.retarget",
+    "segment_axes": "fitting.retarget_source",
     # learned
     "LearnedPrior": "estimators.keypoint_prior.prior",
     # whole steps: joint moments of a Motion under Loads, and the command line's from files to files
