@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from compiled_motions import motion, relative, with_gradients
+from dynamics_cases import case
 from motorque.errors import DataError, ModelError
 from motorque.mechanics import backends
 from motorque.mechanics.compiled import kernel, machine
-from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.mechanics.dynamics import forward_dynamics, inverse_dynamics, mass_matrix
 from motorque.skeleton.fullbody import fullbody
 from motorque.skeleton.skeleton import Skeleton
 
@@ -79,6 +80,28 @@ def test_a_frame_that_is_no_number_spoils_no_other(body: Skeleton, bad: float, d
             assert not torch.isfinite(tau[place]).all() or (bad == 1e38 and (dtype == torch.float64 or which != 1))
             for x, y in zip(spoilt, clean, strict=True):
                 assert torch.equal(x.grad[others], y.grad[others])
+
+
+@pytest.mark.parametrize("tree", ["smpl", "fullbody", "custom", "coupled"])
+def test_a_frame_somewhere_that_is_none_has_no_forces(tree: str) -> None:
+    """Where a body is, and how fast all of it moves, cancels as the code is written."""
+    skeleton, q, v, a = case(tree, "angles", frames=6)
+    place = torch.arange(6) == 2
+    columns = [c for c, name in enumerate(skeleton.coordinate_names) if name.endswith(("tx", "ty", "tz"))]
+    assert len(columns) == 3
+    for column in columns:
+        for which in range(2):
+            arrays = [q.clone(), v.clone(), a.clone()]
+            arrays[which][2, column] = float("nan")
+            arrays[0].requires_grad_()
+            for function in (inverse_dynamics, forward_dynamics):
+                found = [function(skeleton, *arrays, backend=b) for b in ("compiled", "torch")]
+                assert torch.equal(torch.isnan(found[0]).all(-1), place)
+                assert torch.equal(torch.isnan(found[0]), torch.isnan(found[1]))
+                (slope,) = torch.autograd.grad(found[0].sum(), arrays[0])
+                assert torch.equal(torch.isnan(slope).any(-1), place)
+            spoilt = [torch.isnan(mass_matrix(skeleton, arrays[0].detach(), backend=b)) for b in ("compiled", "torch")]
+            assert torch.equal(*(x.any(-1).any(-1) for x in spoilt))
 
 
 def test_threads_share_kernels(body: Skeleton) -> None:

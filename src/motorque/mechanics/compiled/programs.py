@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from motorque.mechanics.compiled.adjoint import vector_jacobian_product
@@ -38,6 +38,7 @@ class _InverseDynamics:
     body: SymbolicSkeleton
     arguments: list[list[Symbol]]
     forces: list[Symbol]
+    doubt: Symbol
     errors: list[Symbol]
     rotations: dict[int, Matrix]
     plain: set[int]
@@ -56,7 +57,8 @@ def _inverse_dynamics(structure: Structure, task: Task) -> _InverseDynamics:
     if task.reduced:
         forces = body.fold(slopes, forces)
     arguments = [positions, speeds, accelerations, numbers]
-    return _InverseDynamics(body, arguments[: 3 + bool(numbers)], forces, errors, rotations, plain)
+    doubt = _doubt(body, [*positions, *speeds, *accelerations], forces)
+    return _InverseDynamics(body, arguments[: 3 + bool(numbers)], forces, doubt, errors, rotations, plain)
 
 
 def _loads(body: SymbolicSkeleton, task: Task) -> tuple[dict[int, Wrench], list[Symbol]]:
@@ -77,10 +79,31 @@ def _pairs(items: list[Symbol]) -> list[list[Symbol]]:
     return [items[i : i + 2] for i in range(0, len(items), 2)]
 
 
+def _doubt(body: SymbolicSkeleton, inputs: Sequence[Symbol], results: Sequence[Symbol]) -> Symbol:
+    """Zero, but NaN in frames where an input is none that results do not rest on, as where a body is in the world.
+
+    A frame that holds something that is no number is to give none, whatever is cancelled as code is written.
+    """
+    live = set(body.trace.needed(results))
+    unused = [x for x in inputs if x.number not in live]
+    if not unused:
+        return body.trace.constant(0.0)
+    total = sum(unused[1:], unused[0])
+    return total - total
+
+
+def _read(body: SymbolicSkeleton, values: Sequence[Symbol], inputs: Sequence[Symbol]) -> list[Symbol]:
+    """Of an array's columns those that are looked at: not what stands in the columns of dependent coordinates."""
+    free = set(body.free)
+    dependent = {x.number for c, x in enumerate(values) if c not in free}
+    return [x for x in inputs if x.number not in dependent]
+
+
 def forward_program(structure: Structure, task: Task) -> Program:
     """Generalized forces; watches how far the given rotations are from rotations."""
     found = _inverse_dynamics(structure, task)
-    return Program(found.body.trace, [len(x) for x in found.arguments], [found.forces], watched=_largest(found.errors))
+    forces = [x + found.doubt for x in found.forces]
+    return Program(found.body.trace, [len(x) for x in found.arguments], [forces], watched=_largest(found.errors))
 
 
 def backward_program(structure: Structure, task: Task) -> Program:
@@ -91,11 +114,12 @@ def backward_program(structure: Structure, task: Task) -> Program:
     found = _inverse_dynamics(structure, task)
     trace = found.body.trace
     weights = [trace.input(len(found.arguments), column) for column in range(len(found.forces))]
+    doubted = [x + found.doubt for x in weights]
     parameters = [
         trace.parameter(code) for name in structure.open for code in structure.tensors[name] if isinstance(code, int)
     ]
     arguments = [x for array in found.arguments for x in array]
-    results = iter(vector_jacobian_product(trace, found.forces, weights, [*arguments, *parameters]))
+    results = iter(vector_jacobian_product(trace, found.forces, doubted, [*arguments, *parameters]))
     outputs = [[next(results) for _ in array] for array in found.arguments]
     return Program(trace, [len(x) for x in (*found.arguments, weights)], outputs, totals=list(results))
 
@@ -108,9 +132,10 @@ def tangent_program(structure: Structure, task: Task) -> Program:
     found = _inverse_dynamics(structure, task)
     trace = found.body.trace
     weights = [trace.input(len(found.arguments), column) for column in range(len(found.forces))]
+    doubted = [x + found.doubt for x in weights]
     entries = [x for rotation in found.rotations.values() for row in rotation for x in row]
     arguments = [*entries, *(x for array in found.arguments for x in array)]
-    results = iter(vector_jacobian_product(trace, found.forces, weights, arguments))
+    results = iter(vector_jacobian_product(trace, found.forces, doubted, arguments))
     turns: dict[int, Symbol] = {}
     for body, rotation in found.rotations.items():
         by_entry = Matrix(Vector(next(results) for _ in row) for row in rotation)
@@ -128,7 +153,10 @@ def mass_matrix_program(structure: Structure, task: Task) -> Program:
     """Mass matrix of the free coordinates, row by row, from positions; watches rotations as `forward_program`."""
     body = SymbolicSkeleton(Trace(), structure)
     q, rotations, errors, positions = body.coordinates(0, reduced=task.reduced)
+    read = _read(body, q, positions)
     rows = mass_matrix(body, q, rotations, body.couple([q]))
+    doubt = _doubt(body, read, [x for row in rows for x in row])
+    rows = [[x + doubt if r == c else x for c, x in enumerate(row)] for r, row in enumerate(rows)]
     return Program(body.trace, [len(positions)], [[x for row in rows for x in row]], watched=_largest(errors))
 
 
@@ -145,6 +173,7 @@ def forward_dynamics_program(structure: Structure, task: Task) -> Program:
     v, speeds = body.rates(1, reduced=task.reduced)
     tau, forces = body.rates(2, reduced=task.reduced)
     loads, numbers = _loads(body, task)
+    read = [*_read(body, q, positions), *_read(body, v, speeds)]
     if structure.couplers:
         a = [body.trace.constant(0.0)] * structure.speeds
         slopes = body.couple([q, v, a])
@@ -158,6 +187,8 @@ def forward_dynamics_program(structure: Structure, task: Task) -> Program:
         a, shrinkage = forward_dynamics(body, q, v, tau, rotations, loads)
     columns = [len(x) for x in (positions, speeds, forces, numbers) if x]
     results = [a[c] for c in body.free] if task.reduced else a
+    doubt = _doubt(body, read, results)
+    results = [x + doubt for x in results]
     return Program(body.trace, columns, [results, [shrinkage]], watched=_largest(errors))
 
 
