@@ -23,7 +23,7 @@ from dynamics_cases import case
 from motorque.errors import DataError, ModelError
 from motorque.mechanics import backends
 from motorque.mechanics.compiled import kernel, machine
-from motorque.mechanics.dynamics import forward_dynamics, inverse_dynamics, mass_matrix
+from motorque.mechanics.dynamics import bias_forces, forward_dynamics, inverse_dynamics, mass_matrix
 from motorque.skeleton.fullbody import fullbody
 from motorque.skeleton.skeleton import Skeleton
 
@@ -284,6 +284,7 @@ def test_wrong_input_is_named(body: Skeleton, backend: str) -> None:
         ((q, v.numpy(), a), {}, DataError, "v must be a torch tensor, got ndarray"),
         ((q, v.to("meta"), a), {}, DataError, "v is on meta but the skeleton on cpu"),
         ((q, v, a), {"loads": {"tail": (force, force)}}, ModelError, "no body named 'tail'"),
+        ((q, v, a), {"loads": [("calcn_r", force, force)]}, DataError, "loads must be forces and moments by body name"),
         ((q, v, a), {"loads": {"calcn_r": force}}, DataError, "the load on calcn_r must be a force and a moment"),
         ((q, v, a), {"loads": {"calcn_r": (force[:, :2], force)}}, DataError, "force on calcn_r needs 3 columns"),
     ]
@@ -293,6 +294,22 @@ def test_wrong_input_is_named(body: Skeleton, backend: str) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="no back end 'fortran'; there are auto, torch, compiled"):
         inverse_dynamics(body, q, v, a, backend="fortran")  # type: ignore[arg-type]
+
+
+def test_bias_forces_use_the_back_end_that_is_asked_for(body: Skeleton) -> None:
+    """Also where columns of coupled coordinates are there but not read."""
+    q, v, _ = motion(body, 4)
+    q[:, body.couplers[0].dependent] = float("nan")
+    wanted = bias_forces(body, q, v, backend="torch")
+    free = list(body.free_coordinates)
+    assert torch.equal(bias_forces(body, q[:, free], v[:, free], backend="torch"), wanted)
+    assert torch.isfinite(wanted).all()
+    assert relative(bias_forces(body, q, v, backend="compiled"), wanted) < 1e-12
+    assert not torch.equal(bias_forces(body, q, v, backend="compiled"), wanted)  # it is another implementation
+    with pytest.raises(DataError, match="there is no back end 'numba'"):
+        bias_forces(body, q, v, backend="numba")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="v needs 35 columns"):
+        bias_forces(body, q, v[:, free])
 
 
 def test_half_precision_gets_torch(body: Skeleton) -> None:

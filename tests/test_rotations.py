@@ -12,6 +12,7 @@ from torch import Tensor
 
 from motorque.errors import DataError, ModelError
 from motorque.files.osim import read_osim
+from motorque.mechanics.dynamics import forward_dynamics, inverse_dynamics, mass_matrix
 from motorque.mechanics.kinematics import forward_kinematics, joint_transforms
 from motorque.mechanics.position_rates import convert_speeds, position_rates
 from motorque.skeleton import Skeleton, fullbody, smpl
@@ -225,6 +226,46 @@ def test_a_rotation_that_is_none_is_named(rotations: str, what: str) -> None:
     check_rotations(body, q.float() if rotations == "matrix" else q)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_two_vectors_that_give_no_rotation_are_named(dtype: torch.dtype, backend: str) -> None:
+    body = random_tree(0, "ball").with_rotations("6d").to(dtype=dtype)
+    q, v, a = (x.to(dtype) for x in random_motion(random_tree(0, "ball").with_rotations("6d"), 10))
+    columns = list(body.position_columns[1][2])
+    name = body.joints[body.balls[2]].name
+    zero, parallel, half = q.clone(), q.clone(), q.clone()
+    zero[6, columns] = 0.0
+    half[6, columns[3:]] = 0.0
+    parallel[6, columns[3:]] = -2.5 * parallel[6, columns[:3]]
+    for wrong in (zero, parallel, half):
+        for ask in (
+            lambda x: inverse_dynamics(body, x, v, a, backend=backend),
+            lambda x: forward_dynamics(body, x, v, a, backend=backend),
+            lambda x: mass_matrix(body, x, backend=backend),
+            lambda x: convert_positions(x, body, body.with_rotations("matrix")),
+            lambda x: forward_kinematics(body, x),
+            lambda x: position_rates(body, x, v),
+        ):
+            with pytest.raises(DataError, match=f"in frame 6 the position of joint '{name}' is no rotation: one of"):
+                ask(wrong)
+    zero[6] = torch.nan  # its own frame has no answer, and that is all
+    for found in (inverse_dynamics(body, zero, v, a, backend=backend), forward_kinematics(body, zero).position):
+        assert torch.equal(torch.isfinite(found).flatten(1).all(-1), torch.arange(10) != 6)
+    # Neither size nor a small angle makes two directions none.
+    small = q.clone()
+    small[6, columns] *= 1e-4
+    small[7, columns[3:]] = small[7, columns[:3]] + 0.01 * small[7, columns[3:]]
+    assert torch.isfinite(mass_matrix(body, small, backend=backend)).all()
+
+
+@pytest.mark.parametrize("rotations", ["quaternion", "matrix"])
+def test_rates_of_what_is_no_rotation_are_refused(rotations: str) -> None:
+    body = random_tree(0, "ball").with_rotations(rotations)
+    q, v, _ = random_motion(body, 3)
+    q[1, list(body.position_columns[1][0])] = 0.0
+    with pytest.raises(DataError, match="in frame 1 the position of joint .* is no rotation"):
+        position_rates(body, q, v)
+
+
 def test_wrong_input_is_named() -> None:
     body, other = random_tree(0, "ball"), random_tree(0, "mixed")
     q, v, a = random_motion(body, 2)
@@ -234,7 +275,7 @@ def test_wrong_input_is_named() -> None:
         convert_positions(q[:, 1:], body, body)
     with pytest.raises(DataError, match="there is no rotation format 'euler'"):
         body.with_rotations("euler")  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="q needs 27 columns and v 27"):
+    with pytest.raises(DataError, match=r"v needs 27 columns, got shape \[2, 26\]"):
         position_rates(body, q, v[:, 1:])
     with pytest.raises(DataError, match="a needs 27 columns"):
         convert_speeds(q, v, a[:, 1:], body, body)

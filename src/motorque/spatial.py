@@ -22,7 +22,10 @@ ROTATION_FORMATS: tuple[str, ...] = get_args(RotationFormat)
 _WIDTH = {"angles": 3, "quaternion": 4, "axis-angle": 3, "6d": 6, "matrix": 9}
 ROTATION_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 """How far a quaternion's squared length, or a matrix's columns and determinant, may be from one: no rounding error
-reaches it, and the dynamics of what passes are those of a rotation to about as many digits."""
+reaches it, and the dynamics of what passes are those of a rotation to about as many digits. Of the two vectors of 6D
+also the sine between them below which they are taken for parallel."""
+CHECKED_ROTATIONS = ("quaternion", "matrix", "6d")
+"""Formats of which not all numbers are rotations."""
 
 
 def rotation_width(rotations: str) -> int:
@@ -94,7 +97,8 @@ def rotation_error(values: Tensor, rotations: str) -> Tensor:
 
     Returns:
         Shape [...]: for quaternions the error of the squared length; for matrices the largest error of the squared
-        column lengths and the determinant (which together are 1 for rotations alone, by Hadamard's inequality).
+        column lengths and the determinant (which together are 1 for rotations alone, by Hadamard's inequality); for 6D
+        1 where a vector is zero or the two are parallel, NaN where a number is none, else 0.
     """
     if rotations == "quaternion":
         return (values.square().sum(-1) - 1).abs()
@@ -102,4 +106,10 @@ def rotation_error(values: Tensor, rotations: str) -> Tensor:
         matrix = values.unflatten(-1, (3, 3))
         lengths = (matrix.square().sum(-2) - 1).abs().amax(-1)
         return torch.maximum(lengths, (torch.linalg.det(matrix) - 1).abs())
+    if rotations == "6d":
+        one, two = values.unflatten(-1, (2, 3)).unbind(-2)
+        sizes = one.square().sum(-1) * two.square().sum(-1)
+        across = torch.linalg.cross(one, two).square().sum(-1)
+        least = ROTATION_TOLERANCE.get(values.dtype, 1e-2) ** 2
+        return torch.where(across > least * sizes, 0.0, 1.0 + 0.0 * sizes)
     return torch.zeros_like(values[..., 0])

@@ -46,6 +46,11 @@ def check(
         ModelError: A load is on a body that is not there.
     """
     named = {"q": q, **rates}
+    if loads is not None and not isinstance(loads, Mapping):
+        raise DataError(
+            f"{skeleton.name}: loads must be forces and moments by body name, {{'calcn_r': (force, moment)}}, got "
+            f"{type(loads).__name__}"
+        )
     for body, wrench in (loads or {}).items():
         skeleton.body(body)
         if not (isinstance(wrench, tuple) and len(wrench) == 2):

@@ -16,7 +16,7 @@ import roma
 import torch
 from torch import Tensor
 
-from motorque.mechanics.reduced import fill_positions, is_reduced, widen
+from motorque.mechanics.reduced import fill_positions, widen
 from motorque.skeleton.skeleton import Skeleton
 
 REACH = 1.0
@@ -61,13 +61,6 @@ class Layout:
                 plain_speeds.append(place)
                 column += 1
         return Layout(skeleton, tuple(plain), tuple(plain_speeds), tuple(balls), tuple(ball_speeds))
-
-    def reduce(self, q: Tensor) -> Tensor:
-        """Positions without columns for coupled coordinates; shape [..., nq] → [..., fewer]."""
-        if is_reduced(self.skeleton, q) or not self.skeleton.couplers:
-            return q
-        dropped = {self.skeleton.coordinate_columns[c.dependent] for c in self.skeleton.couplers}
-        return q[..., [c for c in range(q.shape[-1]) if c not in dropped]]
 
     def whole(self, q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Positions and speeds with all columns."""

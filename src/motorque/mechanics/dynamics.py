@@ -16,10 +16,11 @@ from motorque.mechanics.compiled.programs import Task
 from motorque.mechanics.forward_dynamics import forward_dynamics_torch, inverse_mass_matrix_torch
 from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch
 from motorque.mechanics.loops import refuse_loops
-from motorque.mechanics.mass_matrix import bias_forces_torch, gravity_forces_torch, mass_matrix_torch
-from motorque.mechanics.reduced import widen_positions
+from motorque.mechanics.mass_matrix import gravity_forces_torch, mass_matrix_torch
+from motorque.mechanics.reduced import narrow, narrow_positions, widen_positions
 from motorque.skeleton.rotations import check_rotations
 from motorque.skeleton.skeleton import Skeleton
+from motorque.spatial import CHECKED_ROTATIONS
 
 
 def inverse_dynamics(
@@ -152,12 +153,9 @@ def bias_forces(
         DataError: As for :func:`inverse_dynamics`.
         ModelError: A load acts on a body that is not there.
     """
-    given = check(skeleton, q, {"v": v}, loads)
-    if skeleton.couplers and not given.reduced:
-        tensors = _looked_at(skeleton, given)
-        return bias_forces_torch(
-            skeleton, tensors["q"], tensors["v"], loads=_wrenches(given, loads), as_simbody=as_simbody
-        )
+    check(skeleton, q, {"v": v}, loads)
+    # Columns of coupled coordinates are not read.
+    q, v = narrow_positions(skeleton, q), narrow(skeleton, v)
     return inverse_dynamics(
         skeleton, q, v, torch.zeros_like(v),
         loads=loads, backend=backend, as_simbody=as_simbody, ignore_constraints=True,
@@ -235,7 +233,7 @@ def forward_dynamics(
 
 def _looked_at(skeleton: Skeleton, given: Arguments) -> Mapping[str, Tensor]:
     """The tensors, their rotations held to being some; on a GPU that would wait for the device, and is left out."""
-    if skeleton.rotations in ("quaternion", "matrix") and skeleton.mass.device.type == "cpu":
+    if skeleton.rotations in CHECKED_ROTATIONS and skeleton.mass.device.type == "cpu":
         check_rotations(skeleton, widen_positions(skeleton, given.tensors["q"]))
     return given.tensors
 

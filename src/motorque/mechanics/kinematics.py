@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motorque.errors import DataError
+from motorque.mechanics.arguments import check
+from motorque.mechanics.reduced import fill_positions
 from motorque.skeleton.constants import constant
 from motorque.skeleton.functions import FunctionTable
+from motorque.skeleton.rotations import check_rotations
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 
@@ -180,14 +183,16 @@ def forward_kinematics(skeleton: Skeleton, q: Tensor, elements: Tensor | None = 
 
     Args:
         skeleton: The skeleton.
-        q: Positions [rad or m], shape [..., nq]; coupled ones are taken as they are (see ``Skeleton.couple``).
+        q: Positions [rad or m], shape [..., nq]; coupled ones are taken as they are (see ``Skeleton.couple``). Without
+            columns for coupled ones these follow.
         elements: Joint displacements at ``q`` if they are known already, shape [..., B, 6].
 
     Raises:
-        DataError: ``q`` has not as many columns as the skeleton has positions.
+        DataError: The shape does not fit the skeleton, device or precision differ, or a rotation is none.
     """
-    if q.shape[-1] != skeleton.nq:
-        raise DataError(f"{skeleton.name}: {skeleton.nq} coordinates are needed, got {q.shape[-1]}")
+    q = fill_positions(skeleton, q) if check(skeleton, q, {}).reduced else q
+    if q.device.type == "cpu":
+        check_rotations(skeleton, q)
     rotations = None if skeleton.rotations == "angles" else skeleton.split_positions(q)[1]
     elements = joint_elements(skeleton, q) if elements is None else elements
     local_rotation, local_position, carried = body_transforms(skeleton, elements, rotations)
@@ -204,15 +209,44 @@ def forward_kinematics(skeleton: Skeleton, q: Tensor, elements: Tensor | None = 
 
 
 def marker_positions(skeleton: Skeleton, q: Tensor, poses: BodyPoses | None = None) -> Tensor:
-    """Positions of the skeleton's markers in ground [m], shape [..., M, 3]."""
-    poses = forward_kinematics(skeleton, q) if poses is None else poses
+    """Positions of the skeleton's markers in ground [m], shape [..., M, 3].
+
+    Args:
+        skeleton: The skeleton.
+        q: Positions, as for :func:`forward_kinematics`; not read where poses are given.
+        poses: Poses of all bodies, if they are known already.
+
+    Raises:
+        DataError: As of :func:`forward_kinematics`.
+    """
+    poses = forward_kinematics(skeleton, q) if poses is None else _of_skeleton(skeleton, poses)
     body = skeleton.marker_body
     rotation, position = poses.rotation[..., body.clamp(min=0), :, :], poses.position[..., body.clamp(min=0), :]
     carried = position + (rotation @ skeleton.marker_position[..., None])[..., 0]
     return torch.where((body >= 0)[:, None], carried, skeleton.marker_position)
 
 
-def center_of_mass(skeleton: Skeleton, poses: BodyPoses) -> Tensor:
-    """Centre of mass of the whole body in ground [m], shape [..., 3]."""
+def center_of_mass(skeleton: Skeleton, q: Tensor | BodyPoses) -> Tensor:
+    """Centre of mass of the whole body in ground [m], shape [..., 3].
+
+    Args:
+        skeleton: The skeleton.
+        q: Positions, as for :func:`forward_kinematics`; or poses of all bodies, if they are known already.
+
+    Raises:
+        DataError: As of :func:`forward_kinematics`.
+    """
+    poses = _of_skeleton(skeleton, q) if isinstance(q, BodyPoses) else forward_kinematics(skeleton, q)
     centers = poses.position + (poses.rotation @ skeleton.mass_center[..., None])[..., 0]
     return (skeleton.mass[:, None] * centers).sum(-2) / skeleton.mass.sum()
+
+
+def _of_skeleton(skeleton: Skeleton, poses: BodyPoses) -> BodyPoses:
+    """Poses, held to being some of this skeleton."""
+    x, like = poses.position, skeleton.mass
+    if x.dtype != like.dtype or x.device != like.device or x.shape[-2] != len(skeleton.body_names):
+        raise DataError(
+            f"{skeleton.name}: {x.shape[-2]} poses in {x.dtype} on {x.device} are not those of its "
+            f"{len(skeleton.body_names)} bodies in {like.dtype} on {like.device}; compute them with this skeleton"
+        )
+    return poses

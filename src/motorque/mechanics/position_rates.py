@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from motorque.errors import DataError
+from motorque.mechanics.arguments import check
 from motorque.mechanics.kinematics import joint_elements, joint_transforms
 from motorque.mechanics.speeds import rates_from_speeds, speeds_from_rates
+from motorque.mechanics.velocities import check_pose
 from motorque.skeleton.rotations import convert_positions
 from motorque.skeleton.skeleton import Skeleton
 
@@ -30,17 +32,17 @@ def position_rates(skeleton: Skeleton, q: Tensor, v: Tensor) -> Tensor:
         Shape [..., nq]; not finite where the format has none (angles in gimbal lock, rotation vectors of 2 pi).
 
     Raises:
-        DataError: The numbers of columns do not fit.
+        DataError: Shapes do not fit the skeleton or each other, devices or precisions differ, or a rotation is none.
 
     Source: Solà, Deray, Atchuthan, A micro Lie theory for state estimation in robotics (2018), appendix B.
     """
-    if q.shape[-1:] != (skeleton.nq,) or v.shape[-1:] != (skeleton.nv,):
+    given = check(skeleton, q, {"v": v})
+    if given.reduced:
         raise DataError(
-            f"{skeleton.name}: q needs {skeleton.nq} columns and v {skeleton.nv}, got shapes {list(q.shape)} and "
-            f"{list(v.shape)}"
+            f"{skeleton.name}: rates of positions need the columns of all coordinates, coupled ones included"
         )
-    batch = torch.broadcast_shapes(q.shape[:-1], v.shape[:-1])
-    q, v = q.expand(*batch, q.shape[-1]), v.expand(*batch, v.shape[-1])
+    q, v = given.tensors["q"], given.tensors["v"]
+    check_pose(skeleton, q)
     if not skeleton.balls:
         return v
     balls = torch.tensor([skeleton.joints[b].ball for b in skeleton.balls], device=q.device)

@@ -31,6 +31,21 @@ def widen_positions(skeleton: Skeleton, q: Tensor) -> Tensor:
     return _widen(q, [c for c in range(skeleton.nq) if c not in dropped], skeleton.nq)
 
 
+def narrow_positions(skeleton: Skeleton, q: Tensor) -> Tensor:
+    """Positions without columns for coupled coordinates."""
+    if is_reduced(skeleton, q) or not skeleton.couplers:
+        return q
+    dropped = {skeleton.coordinate_columns[c] for c in _dependent(skeleton)}
+    return q.index_select(-1, constant([c for c in range(skeleton.nq) if c not in dropped], q.device))
+
+
+def narrow(skeleton: Skeleton, x: Tensor) -> Tensor:
+    """Speeds, accelerations or forces without columns for coupled coordinates."""
+    if not skeleton.couplers or x.shape[-1] != skeleton.nv:
+        return x
+    return x.index_select(-1, constant(list(skeleton.free_coordinates), x.device))
+
+
 def fill(skeleton: Skeleton, q: Tensor, v: Tensor, a: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Positions [..., nq], speeds and accelerations [..., nv] that obey the couplers.
 

@@ -17,7 +17,7 @@ from motorque.mechanics.contact import ContactModel
 from motorque.mechanics.dynamics import forward_dynamics
 from motorque.mechanics.integrators import METHODS, Integrator, TooFast
 from motorque.mechanics.loop_projection import close_loops
-from motorque.mechanics.reduced import fold
+from motorque.mechanics.reduced import fill_positions, fold, narrow, narrow_positions
 from motorque.progress import Progress, silent
 from motorque.skeleton.rotations import convert_positions
 from motorque.skeleton.skeleton import Skeleton
@@ -110,8 +110,8 @@ def simulate(
     layout = Layout.of(inner)
     q, v = given.tensors["q"], given.tensors["v0"]
     if not given.reduced:
-        q = layout.reduce(convert_positions(q, skeleton, inner))
-        v = v[..., list(skeleton.free_coordinates)]
+        q = narrow_positions(inner, convert_positions(q, skeleton, inner))
+        v = narrow(skeleton, v)
     elif skeleton.balls and skeleton.rotations != "quaternion":
         raise DataError(
             f"{skeleton.name}: q0 needs columns for coupled coordinates where ball joints are {skeleton.rotations}"
@@ -191,8 +191,6 @@ class _Acting:
     def _folded(self, q: Tensor, tau: Tensor) -> Tensor:
         if not self.skeleton.couplers or tau.shape[-1] != self.skeleton.nv:
             return tau
-        from motorque.mechanics.reduced import fill_positions
-
         return fold(self.skeleton, fill_positions(self.skeleton, q), tau)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from motorque.errors import DataError, ModelError
 from motorque.skeleton.functions import Linear
 from motorque.skeleton.skeleton import GROUND, Joint, Skeleton
-from motorque.spatial import ROTATION_TOLERANCE, matrix_to_rotation, rotation_error
+from motorque.spatial import CHECKED_ROTATIONS, ROTATION_TOLERANCE, matrix_to_rotation, rotation_error
 
 
 def convert_positions(q: Tensor, from_skeleton: Skeleton, to_skeleton: Skeleton) -> Tensor:
@@ -79,9 +79,9 @@ def check_rotations(skeleton: Skeleton, q: Tensor) -> None:
         q: Positions, shape [..., nq].
 
     Raises:
-        DataError: A quaternion or matrix is no rotation, beyond rounding.
+        DataError: A quaternion or matrix is no rotation, beyond rounding; 6D numbers give no two directions.
     """
-    if skeleton.rotations not in ("quaternion", "matrix") or not skeleton.balls or q.numel() == 0:
+    if skeleton.rotations not in CHECKED_ROTATIONS or not skeleton.balls or q.numel() == 0:
         return
     if torch._C._functorch.is_functorch_wrapped_tensor(q):
         return  # within torch.func's transforms no value can be looked at
@@ -93,11 +93,13 @@ def check_rotations(skeleton: Skeleton, q: Tensor) -> None:
     largest = float(error.flatten()[worst])
     if largest > ROTATION_TOLERANCE.get(q.dtype, 1e-2):
         frame, ball = divmod(worst, len(skeleton.balls))
-        what = "the squared length of" if skeleton.rotations == "quaternion" else "a column or the determinant of"
-        raise DataError(
-            f"{skeleton.name}: in frame {frame} the position of joint {skeleton.joints[skeleton.balls[ball]].name!r} "
-            f"is no rotation: {what} its {skeleton.rotations} is off one by {largest:.3g}; normalise it"
-        )
+        where = f"in frame {frame} the position of joint {skeleton.joints[skeleton.balls[ball]].name!r}"
+        if skeleton.rotations == "6d":
+            why = "one of its two vectors is zero, or they are parallel; give two directions"
+        else:
+            what = "the squared length of" if skeleton.rotations == "quaternion" else "a column or the determinant of"
+            why = f"{what} its {skeleton.rotations} is off one by {largest:.3g}; normalise it"
+        raise DataError(f"{skeleton.name}: {where} is no rotation: {why}")
 
 
 def free_root(skeleton: Skeleton) -> Skeleton:

@@ -17,7 +17,7 @@ from motorque.mechanics.inverse_dynamics import inverse_dynamics_torch
 from motorque.mechanics.reduced import widen_positions
 from motorque.skeleton.rotations import check_rotations
 from motorque.skeleton.skeleton import Skeleton
-from motorque.spatial import ROTATION_TOLERANCE
+from motorque.spatial import CHECKED_ROTATIONS, ROTATION_TOLERANCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def run(
         DataError: A rotation is none.
     """
     arrays = [x.detach().contiguous() for x in arrays]
-    watched = plan.structure.rotations in ("quaternion", "matrix") and bool(plan.structure.balls)
+    watched = plan.structure.rotations in CHECKED_ROTATIONS and bool(plan.structure.balls)
     signature = Signature(tuple(x.shape[1] for x in arrays), tuple(columns), watched=watched)
     kernel = plan.kernel(task, arrays[0].dtype, signature)
     results, _, largest = kernel.run(arrays, plan.parameters if parameters is None else parameters)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from motorque.mechanics.compiled.structure import Code, Structure
 from motorque.mechanics.compiled.trace import Symbol, Trace, cos, maximum, not_below, select, sin, sqrt
 from motorque.mechanics.compiled.vectors import Matrix, Vector, cross, dot, product, symmetric, total, turn
-from motorque.spatial import rotation_width
+from motorque.spatial import ROTATION_TOLERANCE, rotation_width
 
 Derivatives = tuple[Symbol, Symbol, Symbol]
 """A function's value and its first and second derivative."""
@@ -203,7 +205,7 @@ def _rotation(kind: str, numbers: list[Symbol]) -> tuple[Matrix, list[Symbol]]:
         x = one * (1.0 / sqrt(dot(one, one)))
         across = two - x * dot(x, two)
         y = across * (1.0 / sqrt(dot(across, across)))
-        return Matrix((x, y, cross(x, y))).T, []
+        return Matrix((x, y, cross(x, y))).T, [_parallel(one, two)]
     matrix = Matrix(Vector(numbers[3 * row : 3 * row + 3]) for row in range(3))
     columns = matrix.T
     determinant = dot(columns[0], cross(columns[1], columns[2]))
@@ -212,6 +214,15 @@ def _rotation(kind: str, numbers: list[Symbol]) -> tuple[Matrix, list[Symbol]]:
 
 def _apart(x: Symbol) -> Symbol:
     return maximum(x - 1.0, 1.0 - x)
+
+
+def _parallel(one: Vector, two: Vector) -> Symbol:
+    """1 where two vectors are parallel, or one of them is zero; else 0."""
+    along, sizes = dot(one, two), dot(one, one) * dot(two, two)
+    zero = along.trace.constant(0.0)
+    # The sine below which they count as parallel is that of single precision; torch then takes a closer look.
+    least = ROTATION_TOLERANCE[torch.float32]
+    return select(not_below(along * along, (1.0 - least * least) * sizes), zero + 1.0, zero)
 
 
 def _quaternion(numbers: Sequence[Symbol]) -> Matrix:
