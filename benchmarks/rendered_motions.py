@@ -5,7 +5,7 @@ absolute error by angle and by view, and how much of the truth the 90 % bands ho
 that nothing was trained on (``--motions``, the file that ``motorque.synthesis.motions`` makes; its split ``--split``),
 or generated ones without. Same seed, same recordings, whatever is compared::
 
-    python benchmarks/rendered_motions.py --motions MOTIONS.npz [--recordings 8] [--seconds 5] [--methods network …]
+    python benchmarks/rendered_motions.py --motions MOTIONS.npz [--recordings 12] [--seconds 3] [--methods network …]
         [--errors 1.0] [--weights FILE] [--json FILE]
 """
 
@@ -129,14 +129,17 @@ def methods(weights: Path) -> dict[str, Callable[[Keypoints, float], Estimate]]:
     return known
 
 
-def motions(path: Path | None, split: str, count: int, frames: int, seed: int) -> tuple[torch.Tensor, list[str]]:
+def motions(
+    path: Path | None, split: str, count: int, frames: int, seed: int, unseen_by: Path | None = None
+) -> tuple[torch.Tensor, list[str]]:
     """``count`` stretches of motions, shape [N, frames, nq], and their names; each recording once before any twice."""
     generator = torch.Generator().manual_seed(seed)
     if path is None:
         return random_movements(count, frames, generator), ["generated"] * count
     from motorque.synthesis.motions import load_motions
 
-    held = [m for m in load_motions(path) if m.split == split and len(m.q) >= frames]
+    learned = {m.source for m in load_motions(unseen_by) if m.split == "train"} if unseen_by else set()
+    held = [m for m in load_motions(path) if m.split == split and len(m.q) >= frames and m.source not in learned]
     if not held:
         raise SystemExit(f"{path}: no motion of split {split} has {frames} frames")
     order = [i for _ in range(-(-count // len(held))) for i in torch.randperm(len(held), generator=generator).tolist()]
@@ -166,8 +169,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--motions", type=Path)
     parser.add_argument("--split", default="held-back")
-    parser.add_argument("--recordings", type=int, default=8, help="of each view")
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--unseen-by", type=Path, help="leave out what another library has in its train split")
+    parser.add_argument("--recordings", type=int, default=12, help="motions, each before a phone in every view")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each recording; shorter motions are left out")
     parser.add_argument("--errors", type=float, default=1.0, help="factor on the detector's errors")
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--weights", type=Path, default=SHIPPED)
@@ -177,18 +181,17 @@ def main() -> None:
     torch.set_num_threads(1)
     ways = {n: f for n, f in methods(options.weights).items() if options.methods is None or n in options.methods}
     frames = round(options.seconds * RATE)
-    q, labels = motions(options.motions, options.split, options.recordings * len(VIEWS), frames, options.seed)
+    q, labels = motions(options.motions, options.split, options.recordings, frames, options.seed, options.unseen_by)
     names = fullbody().coordinate_names
     errors: dict[str, dict[str, list[np.ndarray]]] = {way: {view: [] for view in VIEWS} for way in ways}
     held: dict[str, dict[str, list[np.ndarray]]] = {way: {view: [] for view in VIEWS} for way in ways}
     seconds = dict.fromkeys(ways, 0.0)
     rows = []
     for order, view in enumerate(VIEWS):
-        part = slice(order, None, len(VIEWS))
-        made = rendered(q[part], view, options.errors, options.seed + 1 + order)
+        made = rendered(q, view, options.errors, options.seed + 1 + order)
         # Depth as a detector gives it: the fit with the hand-made prior starts from it; the network does not look.
         world = world_landmarks(made, torch.Generator().manual_seed(options.seed + 11 + order))
-        for index, label in enumerate(labels[part]):
+        for index, label in enumerate(labels):
             keypoints, height = made.keypoints(index, world=world), float(made.people.height[index])
             truth = angles_of(names, made.q[index].double().numpy())
             row = {"motion": label, "view": view}
