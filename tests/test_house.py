@@ -185,7 +185,7 @@ def test_every_dependency_is_pinned_to_a_version_that_it_allows() -> None:
             assert re.fullmatch(r"[\w.-]+==[\w.]+", line), f"constraints.txt: {line!r} is not name==version"
             name, version = line.split("==")
             pins[name.lower()] = version
-    for extra, group in requirements().items():
+    for group in requirements().values():
         for requirement in group:
             assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement
 
