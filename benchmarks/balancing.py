@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from motorque import Journal, fullbody, read_motion, read_trc
+from motorque import Journal, LearnedPrior, fullbody, read_motion, read_trc
 from motorque.files.calibration import cameras_for_videos, read_cameras
 from motorque.fitting.keypoint_fit import KeypointFit, fit_keypoints
 from motorque.series import Camera, Keypoints
@@ -56,7 +56,9 @@ class Angles:
 
 def fit(views: Sequence[Keypoints], cameras: Sequence[Camera]) -> KeypointFit:
     """The fit as it is used: the built-in skeleton, nothing known of the person."""
-    return fit_keypoints(fullbody(), views, cameras=cameras, journal=Journal())
+    return fit_keypoints(
+        fullbody(), views, cameras=cameras, prior=LearnedPrior.load() if len(views) == 1 else None, journal=Journal()
+    )
 
 
 def angles_of(result: KeypointFit, camera: Camera) -> Angles:
