@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from motorque.errors import DataError, ModelError
+from motorque.files.osim import read_osim
+from motorque.journal import Journal
 from motorque.mechanics.dynamics import forward_dynamics
 from motorque.mechanics.energy import kinetic_energy, momentum, potential_energy
 from motorque.mechanics.kinematics import forward_kinematics
+from motorque.mechanics.position_rates import position_rates
 from motorque.mechanics.simulate import Simulation, simulate
 from motorque.mechanics.velocities import point_velocity
+from motorque.skeleton.builder import ZERO, Body, Frame, JointSpec, build_skeleton
+from motorque.skeleton.functions import Linear, Sine
 from motorque.skeleton.rotations import convert_positions
-from motorque.skeleton.skeleton import PointConstraint, Skeleton
+from motorque.skeleton.skeleton import Coordinate, Element, PointConstraint, Skeleton
 from random_trees import random_motion, random_tree
 
 DOUBLE = torch.float64
@@ -220,9 +227,87 @@ def test_a_diverging_integration_says_when_and_where() -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("method", ["rk4", "semi-implicit-euler", "dopri5"])
+def test_an_acceleration_that_is_no_number_is_named_with_its_time_and_motion(method: str) -> None:
+    tree = random_tree(2, "revolute", bodies=3)
+    q, v = start(tree)
+
+    def blind(time: float, q: Tensor, v: Tensor) -> Tensor:
+        tau = torch.zeros_like(v)
+        if time > 0.1:
+            tau[2] = torch.nan
+        return tau
+
+    many = q.expand(4, -1), v.expand(4, -1)
+    with pytest.raises(DataError, match=r"diverges at 0\.\d+ s in motion 2, \w+ first .its acceleration is no number"):
+        simulate(tree, *many, blind, times(1, 11), method=method, step=0.01)
+    with pytest.raises(DataError, match=r"diverges at 0 s, \w+ first .its acceleration is no number"):
+        simulate(tree, q, v, lambda t, q, v: v * torch.nan, times(1, 11), method=method, step=0.01)
+
+
+def test_no_motions_are_simulated_too() -> None:
+    tree = random_tree(0, "ball", bodies=3)
+    q, v = start(tree)
+    for method in ("rk4", "semi-implicit-euler", "dopri5"):
+        run = simulate(tree, q.expand(2, 0, -1), v.expand(2, 0, -1), None, times(0.1, 3), method=method)
+        assert run.q.shape == (3, 2, 0, tree.nq) and run.v.shape == (3, 2, 0, tree.nv)
+
+
+def test_what_acts_may_be_the_same_for_all_motions() -> None:
+    tree = random_tree(2, "revolute", bodies=3)
+    q, v = start(tree)
+    tau = torch.linspace(-1, 1, 3 * tree.nv, dtype=DOUBLE).reshape(3, tree.nv)
+    force = torch.ones(3, dtype=DOUBLE)
+    loads = {tree.body_names[-1]: (force, force)}
+    one = simulate(tree, q, v, tau, times(0.1, 3), loads=loads)
+    two = simulate(tree, q.expand(2, -1), v.expand(2, -1), tau, times(0.1, 3), loads=loads)
+    assert float((two.q - one.q[:, None]).abs().max()) < 1e-9
+
+
+def test_a_joint_whose_translations_follow_its_angles_is_simulated_in_these() -> None:
+    """An ellipsoid joint: it has no quaternion to integrate, and its speeds are no rates of its angles."""
+    tree = ellipsoid()
+    q, v = torch.tensor([[0.3, 0.2, -0.3, 0.4], [1.0, -2.0, 1.5, 0.5]], dtype=DOUBLE).unbind(0)
+    run = simulate(tree, q, v, None, times(0.15, 151), rtol=1e-10, atol=1e-10)
+    energy = kinetic_energy(tree, run.q, run.v) + potential_energy(tree, run.q)
+    assert float((energy - energy[0]).abs().max()) < 1e-6 * float(kinetic_energy(tree, run.q, run.v).max())
+    rate = (run.q[2:] - run.q[:-2]) / 0.002
+    expected = position_rates(tree, run.q, run.v)[1:-1]
+    assert float((rate - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+    assert float((rate - run.v[1:-1]).abs().max()) > 0.1 * float(expected.abs().max())
+    for method, step in (("rk4", 1e-3), ("semi-implicit-euler", 1e-4)):
+        other = simulate(tree, q, v, None, times(0.15, 151), method=method, step=step)
+        assert float((other.q - run.q).abs().max()) < 1e-3
+
+
+def test_a_model_with_an_ellipsoid_joint_and_a_loop_is_simulated(data: Path) -> None:
+    body = read_osim(data / "opensim_tests/IK/subject1_abdbonepin.osim", journal=Journal()).skeleton
+    run = simulate(body, body.default_pose, torch.zeros(body.nv, dtype=DOUBLE), None, times(0.02, 3))
+    assert torch.isfinite(run.q).all()
+
+
+def ellipsoid() -> Skeleton:
+    """A block on a pin, and one that turns about a centre that moves as it turns."""
+    follows = (
+        *(Element(Linear(1.0, 0.0), i) for i in range(3)),
+        Element(Sine(0.1, 1.0, 0.0, 0.0), 1),
+        Element(Sine(0.2, 1.0, 0.0, 0.0), 0),
+        Element(Linear(0.05, 0.0), 2),
+    )
+    pin = (ZERO, ZERO, Element(Linear(1.0, 0.0), 0), ZERO, ZERO, ZERO)
+    bodies = [Body(name, 2.0, np.array([0.05, 0.1, -0.1]), 0.02 * np.eye(3)) for name in ("block", "blade")]
+    turns = tuple(Coordinate(f"turn{i}") for i in range(3))
+    joints = [
+        JointSpec("pin", "PinJoint", Frame("ground"), Frame("block"), (Coordinate("swing"),), pin),
+        JointSpec("slide", "EllipsoidJoint", Frame("block"), Frame("blade"), turns, follows, ball=True),
+    ]
+    return build_skeleton("ellipsoid", bodies, joints)
+
+
 def test_wrong_settings_are_named() -> None:
     tree = random_tree(2, "revolute", bodies=3)
     q, v = start(tree)
+    zeros = torch.zeros(2, tree.nv, dtype=DOUBLE)
     wrong = [
         (
             {"method": "leapfrog"},
@@ -236,12 +321,33 @@ def test_wrong_settings_are_named() -> None:
         ({"contact": "hunt-crossley"}, ModelError, "no contact spheres"),
         ({"controls": torch.zeros(3, 2, dtype=DOUBLE)}, DataError, "controls need a row per time"),
         ({"locked": ["knee"]}, ModelError, "no coordinate named 'knee'"),
+        ({"locked": "tilt"}, DataError, "locked must be a sequence of coordinate names, got 'tilt'"),
+        ({"times": torch.tensor([0.0, torch.inf], dtype=DOUBLE)}, DataError, "times must be finite, got inf"),
+        ({"times": torch.tensor([0.0, 1.0])}, DataError, "times are float32 but the skeleton is float64"),
+        ({"q0": q * torch.nan}, DataError, "q0 holds a number that is none, in column 0"),
+        ({"q0": torch.stack([q, q * torch.inf])}, DataError, "q0 holds a number that is none in motion 1, in column 0"),
+        ({"v0": v * torch.nan}, DataError, "v0 holds a number that is none, in column 0"),
+        ({"contact": True}, DataError, "there is no contact True; give 'hunt-crossley' or a ContactModel"),
+        ({"controls": zeros.numpy()}, DataError, "controls must be a torch tensor, a function of time, .* got ndarray"),
+        ({"controls": zeros[0, 0]}, DataError, r"controls need a row per time .* got \[\]"),
+        ({"controls": zeros.float()}, DataError, "controls is float32 on cpu but the skeleton float64 on cpu"),
+        ({"controls": zeros[:, None].expand(2, 3, -1)}, DataError, r"controls is for motions of shape \[3\], but q0"),
+        (
+            {"controls": zeros[:, None].expand(2, 3, -1), "q0": q.expand(4, -1)},
+            DataError,
+            r"for motions of shape \[3\], but q0 and v0 start motions of shape \[4\]; give a start for each",
+        ),
+        ({"controls": lambda t, q, v: v[:2]}, DataError, "what the controller returns must have 8 columns"),
+        ({"controls": lambda t, q, v: None}, DataError, "what the controller returns must be a torch tensor, got None"),
+        ({"controls": lambda t, q, v: v.expand(3, -1)}, DataError, r"what the controller returns is for motions of"),
+        ({"loads": {"body1": (torch.zeros(3, 3, dtype=DOUBLE), zeros[0, :3])}}, DataError, "the load on body1 is for"),
         ({"q0": q[:2]}, DataError, "q needs"),
     ]
     for change, kind, message in wrong:
         given = {"q0": q, "v0": v, "controls": None, "times": times(0.1, 2), **change}
-        with pytest.raises(kind, match=message):
+        with pytest.raises(kind, match=message) as caught:
             simulate(tree, **given)  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
 
 
 def test_accelerations_are_those_of_forward_dynamics() -> None:

@@ -233,3 +233,13 @@ def test_a_models_own_forces_act(data: Path) -> None:
     without = forward_dynamics(skeleton, q, v, torch.zeros_like(v), locked=locked)
     assert float((expected - without).abs().max()) > 1
     assert float((run.v[1] / step - expected).abs().max() / expected.abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("method", ["rk4", "semi-implicit-euler"])
+def test_the_default_step_is_short_enough_for_contact(method: str) -> None:
+    """The built-in skeleton's default pose stands four centimetres deep in the floor."""
+    body = mq.skeleton.fullbody()
+    still = torch.zeros(body.nv, dtype=DOUBLE)
+    run = simulate(body, body.default_pose, still, None, times(0.02, 2), contact="hunt-crossley", method=method)
+    assert torch.isfinite(run.q).all()
+    assert run.evaluations == 100 * (4 if method == "rk4" else 1)

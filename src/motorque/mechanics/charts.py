@@ -16,7 +16,8 @@ import roma
 import torch
 from torch import Tensor
 
-from motorque.mechanics.reduced import fill_positions, widen
+from motorque.mechanics.position_rates import position_rates
+from motorque.mechanics.reduced import fill_positions, narrow, widen
 from motorque.skeleton.skeleton import Skeleton
 
 REACH = 1.0
@@ -30,7 +31,8 @@ class Layout:
     """Columns of a skeleton with quaternions whose coupled coordinates have no columns.
 
     Args:
-        skeleton: The skeleton; ball joints, if there are any, as quaternions.
+        skeleton: The skeleton; ball joints as quaternions. As angles they are plain coordinates, whose rates are not
+            the speeds.
         plain: Columns of plain coordinates in positions.
         plain_speeds: Their columns in speeds.
         balls: Columns of quaternions in positions, four for each ball joint.
@@ -45,7 +47,7 @@ class Layout:
 
     @staticmethod
     def of(skeleton: Skeleton) -> Layout:
-        """For a skeleton whose ball joints are quaternions, or that has none."""
+        """For a skeleton whose ball joints, if it has any, are quaternions or angles."""
         quaternions = skeleton.rotations == "quaternion"
         start = {(skeleton.joints[b].ball or (-1,))[0] for b in skeleton.balls} if quaternions else set()
         inside = {c for b in skeleton.balls for c in skeleton.joints[b].ball or ()} if quaternions else set()
@@ -97,7 +99,7 @@ class Layout:
     def rates(self, x: Tensor, v: Tensor) -> Tensor:
         """Time derivatives of chart numbers at speeds [..., nu]."""
         if not self.balls:
-            return v
+            return v if not self.skeleton.balls else self._angle_rates(x, v)
         t, w = self._of_balls(x), self._of_balls(v)
         square = t.square().sum(-1, keepdim=True)
         near = square < _NEAR
@@ -108,6 +110,16 @@ class Layout:
         rate = w - 0.5 * across + share * torch.linalg.cross(t, across)
         columns = torch.tensor(self.ball_speeds, device=x.device).flatten()
         return v.index_copy(-1, columns, rate.flatten(-2))
+
+    def stepped(self, q: Tensor, change: Tensor) -> Tensor:
+        """Positions after a small change [..., nu] that speeds bring about, to first order."""
+        x = self.origin(q)
+        return self.moved(q, x + (change if self.balls else self.rates(x, change)))
+
+    def _angle_rates(self, x: Tensor, v: Tensor) -> Tensor:
+        """Rates of positions that are all plain numbers, ball joints' angles among them."""
+        q = fill_positions(self.skeleton, x)
+        return narrow(self.skeleton, position_rates(self.skeleton, q, widen(self.skeleton, v)))
 
     def reach(self, v: Tensor) -> float:
         """How long a chart serves at given speeds [s]; for ever without ball joints."""

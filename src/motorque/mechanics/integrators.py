@@ -19,7 +19,7 @@ METHODS = ("semi-implicit-euler", "rk4", "dopri5")
 
 
 class TooFast(ArithmeticError):
-    """Speeds grew beyond all bounds."""
+    """Speeds grew beyond all bounds, or an acceleration is no number."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Integrator:
         step: Length of a step [s], for the others.
         evaluations: How often accelerations were asked for.
         latest: Time for which they were asked for last [s].
-        fastest: Speeds at which it failed, if it did.
+        fastest: Speeds at which it failed, if it did; or accelerations, infinite where they were no numbers.
     """
 
     layout: Layout
@@ -66,7 +66,7 @@ class Integrator:
             self.evaluations, self.latest = self.evaluations + 1, float(time.detach())
             x, speeds = state[..., :width], state[..., width:]
             self._watch(speeds)
-            acceleration = self.accelerations(self.latest, chart.moved(q, x), speeds)
+            acceleration = self._finite(self.accelerations(self.latest, chart.moved(q, x), speeds))
             return torch.cat([chart.rates(x, speeds), acceleration], dim=-1)
 
         times = torch.tensor([start, end], dtype=torch.float64, device=q.device).to(q.dtype)
@@ -96,6 +96,17 @@ class Integrator:
             self.fastest = v.detach()
             raise TooFast("speeds grow beyond all bounds")
 
+    def _finite(self, acceleration: Tensor) -> Tensor:
+        if not bool(torch.isfinite(acceleration.detach().sum())) and not bool(torch.isfinite(acceleration).all()):
+            self.fastest = (
+                acceleration.detach()
+                .abs()
+                .nan_to_num(float("inf"))
+                .where(~torch.isfinite(acceleration.detach()), torch.zeros_like(acceleration))
+            )
+            raise TooFast("its acceleration is no number")
+        return acceleration
+
     def _euler(self, start: float, end: float, q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Speeds first, then positions by the new speeds: symplectic, and as stable as a method of its price can be."""
         count = max(1, math.ceil((end - start) / self.step - 1e-9))
@@ -103,7 +114,7 @@ class Integrator:
         for number in range(count):
             self.evaluations, self.latest = self.evaluations + 1, start + number * length
             self._watch(v)
-            v = v + length * self.accelerations(self.latest, q, v)
-            # Around the position itself the chart's rates are the speeds, and its numbers follow them exactly.
-            q = self.layout.moved(q, self.layout.origin(q) + length * v)
+            v = v + length * self._finite(self.accelerations(self.latest, q, v))
+            # Around the position itself the rates of rotation vectors are the speeds, which they follow exactly.
+            q = self.layout.stepped(q, length * v)
         return self.layout.upright(q), v

@@ -24,7 +24,7 @@ def close_loops(skeleton: Skeleton, q: Tensor, v: Tensor, held: Sequence[str]) -
     """The nearest positions at which constrained points coincide, and the nearest speeds at which they stay so.
 
     Args:
-        skeleton: The skeleton; ball joints, if there are any, as quaternions.
+        skeleton: The skeleton; ball joints as quaternions, or as angles where they can't be.
         q: Positions without columns for coupled coordinates.
         v: Speeds, alike.
         held: Names of locked coordinates, which stay as they are.
@@ -38,7 +38,7 @@ def close_loops(skeleton: Skeleton, q: Tensor, v: Tensor, held: Sequence[str]) -
     for _ in range(_ROUNDS):
         rows = _rows(skeleton, q).index_fill(-1, still, 0.0)
         step = -(torch.linalg.pinv(rows) @ _gaps(skeleton, q)[..., None])[..., 0]
-        q = layout.upright(layout.moved(q, layout.origin(q) + step))
+        q = layout.upright(layout.stepped(q, step))
     rows = _rows(skeleton, q).index_fill(-1, still, 0.0)
     v = v - (torch.linalg.pinv(rows) @ (rows @ v[..., None]))[..., 0]
     gaps = _gaps(skeleton, q).detach().unflatten(-1, (-1, 3)).norm(dim=-1).reshape(-1, len(skeleton.point_constraints))

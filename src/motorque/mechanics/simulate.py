@@ -15,9 +15,22 @@ from motorque.mechanics.backends import Backend
 from motorque.mechanics.charts import Layout
 from motorque.mechanics.contact import ContactModel
 from motorque.mechanics.dynamics import forward_dynamics
-from motorque.mechanics.integrators import METHODS, Integrator, TooFast
+from motorque.mechanics.integrators import Integrator, TooFast
 from motorque.mechanics.loop_projection import close_loops
 from motorque.mechanics.reduced import fill_positions, fold, narrow, narrow_positions
+from motorque.mechanics.simulation_inputs import (
+    STEP,
+    STEP_IN_CONTACT,
+    Controller,
+    check_settings,
+    check_start,
+    contact_model,
+    controller,
+    forces_of_motions,
+    loads_of_motions,
+    locked_coordinates,
+    of_motion,
+)
 from motorque.progress import Progress, silent
 from motorque.skeleton.rotations import convert_positions
 from motorque.skeleton.skeleton import Skeleton
@@ -25,8 +38,6 @@ from motorque.skeleton.skeleton import Skeleton
 SHORTEST = 1e-7
 """Stretch of time [s] below which speeds beyond all bounds are not a trial step's fault."""
 
-Controller = Callable[[float, Tensor, Tensor], Tensor]
-"""Forces [..., nv] from the time [s], positions [..., nq] and speeds [..., nv], in the skeleton's own formats."""
 LoadsInTime = Mapping[str, Wrench] | Callable[[float, Tensor, Tensor], Mapping[str, Wrench]]
 """Loads as of `forward_dynamics`, the same all the time or from the time, positions and speeds."""
 
@@ -69,7 +80,7 @@ def simulate(
     method: str = "dopri5",
     rtol: float = 1e-6,
     atol: float = 1e-6,
-    step: float = 1e-3,
+    step: float | None = None,
     locked: Sequence[str] | None = None,
     backend: Backend = "auto",
     progress: Progress = silent,
@@ -77,8 +88,9 @@ def simulate(
     """Integrate a body's motion; gradients flow through every step.
 
     Ball and free joints are integrated on the rotations, as rotation vectors from where they were a moment ago,
-    whatever the skeleton's format: they stay rotations to rounding, and no angle is singular. Coupled coordinates
-    follow the ones that drive them. Points held together are put together again every few milliseconds.
+    whatever the skeleton's format: they stay rotations to rounding, and no angle is singular. Only where translations
+    of a joint follow its angles, as in an ellipsoid joint, angles are integrated, up to gimbal lock. Coupled
+    coordinates follow the ones that drive them. Points held together are put together again every few milliseconds.
 
     Args:
         skeleton: The skeleton.
@@ -93,39 +105,45 @@ def simulate(
         rtol: Relative error of a step, for ``dopri5``.
         atol: Absolute error of a step, for ``dopri5``.
         step: Length of a step [s], for fixed steps; each interval is divided evenly into steps not longer than this.
+            None for a millisecond, or a fifth of one with contact; stiffer laws than the default ones need less.
         locked: Coordinates that keep still; None for those that the skeleton has locked.
         backend: Which implementation computes accelerations.
         progress: Told how far it is.
 
     Raises:
-        DataError: Shapes, devices or precisions do not fit, times do not increase, a locked coordinate moves at the
-            start, there is no such method, or the integration diverges (the message says when and which coordinate).
+        DataError: Shapes, devices or precisions do not fit, times do not increase, times or the start are not finite, a
+            locked coordinate moves at the start, there is no such method, or the integration diverges (the message
+            says when, which coordinate and which motion).
         ModelError: As of `forward_dynamics`; contact is asked for and the skeleton has no spheres.
 
     Source: Dormand, Prince, J Comp Appl Math 6 (1980) 19-26, as in ``torchdiffeq``; the rest in `charts`.
     """
     given = check(skeleton, q0, {"v0": v0})
-    _check_settings(skeleton, times, method, rtol, atol, step)
-    inner = skeleton if not skeleton.balls else skeleton.with_rotations("quaternion")
+    contacts = contact_model(skeleton, contact)
+    if step is None:
+        step = STEP if contacts is None else STEP_IN_CONTACT
+    check_settings(skeleton, times, method, rtol, atol, step)
+    inner = _integrated(skeleton)
     layout = Layout.of(inner)
     q, v = given.tensors["q"], given.tensors["v0"]
+    check_start(skeleton, q0=q, v0=v)
     if not given.reduced:
         q = narrow_positions(inner, convert_positions(q, skeleton, inner))
         v = narrow(skeleton, v)
-    elif skeleton.balls and skeleton.rotations != "quaternion":
+    elif inner.rotations != skeleton.rotations:
         raise DataError(
             f"{skeleton.name}: q0 needs columns for coupled coordinates where ball joints are {skeleton.rotations}"
         )
-    held = _held(skeleton, v, locked)
+    held = locked_coordinates(skeleton, v, locked)
     if backend == "auto" and q.device.type == "cpu":
         backend = "compiled"  # thousands of calls are coming
-    contacts = _contact(skeleton, contact)
 
     def outside(q: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         q, v = layout.whole(q, v)
         return convert_positions(q, inner, skeleton), v
 
-    acting = _Acting(inner, outside, _controls(skeleton, controls, times), contacts, forces, loads)
+    by_time = controller(skeleton, controls, times, given.batch)
+    acting = _Acting(inner, outside, by_time, contacts, forces, loads)
 
     def accelerations(time: float, q: Tensor, v: Tensor) -> Tensor:
         tau, wrenches = acting.at(time, q, v)
@@ -133,6 +151,9 @@ def simulate(
 
     integrator = Integrator(layout, accelerations, method, rtol, atol, step)
     found = [outside(q, v)]
+    if not given.batch.numel():
+        found *= len(times)  # no motion moves
+        return Simulation(times, torch.stack([q for q, _ in found]), torch.stack([v for _, v in found]), 0)
     moments = times.detach().double().tolist()
     longest = float("inf")
     for start, end in zip(moments[:-1], moments[1:], strict=True):
@@ -160,7 +181,7 @@ def simulate(
 
 @dataclass(frozen=True, eq=False)
 class _Acting:
-    """Everything that acts on the body, at inner positions and speeds."""
+    """Everything that acts on the body, at inner positions and speeds; the motions' batch shape is everything's."""
 
     skeleton: Skeleton
     outside: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -175,23 +196,34 @@ class _Acting:
         if self.controls is not None or self.forces is not None or callable(self.loads):
             given_q, given_v = self.outside(q, v)
             if self.controls is not None:
-                tau = tau + self._folded(q, self.controls(time, given_q, given_v))
+                tau = tau + self._folded(q, self.controls(time, given_q, given_v), "what the controller returns")
             if callable(self.loads):
-                _add(wrenches, self.loads(time, given_q, given_v))
+                _add(wrenches, loads_of_motions(self.skeleton, self.loads(time, given_q, given_v), v.shape[:-1]))
         if self.forces is not None:
             by_coordinate, by_body = self.forces(self.skeleton, q, v)
-            tau = tau + self._folded(q, by_coordinate)
+            tau = tau + self._folded(q, by_coordinate, "what the forces return")
             _add(wrenches, by_body)
         if self.loads is not None and not callable(self.loads):
-            _add(wrenches, self.loads)
+            _add(wrenches, loads_of_motions(self.skeleton, self.loads, v.shape[:-1]))
         if self.contact is not None:
             _add(wrenches, self.contact.loads(self.skeleton, q, v))
         return tau, wrenches
 
-    def _folded(self, q: Tensor, tau: Tensor) -> Tensor:
+    def _folded(self, q: Tensor, tau: Tensor, name: str) -> Tensor:
+        tau = forces_of_motions(self.skeleton, name, tau, q.shape[:-1])
         if not self.skeleton.couplers or tau.shape[-1] != self.skeleton.nv:
             return tau
         return fold(self.skeleton, fill_positions(self.skeleton, q), tau)
+
+
+def _integrated(skeleton: Skeleton) -> Skeleton:
+    """The same with ball joints as quaternions; as angles where something else than the joint itself follows these."""
+    if not skeleton.balls:
+        return skeleton
+    try:
+        return skeleton.with_rotations("quaternion")
+    except ModelError:
+        return skeleton
 
 
 def _add(wrenches: dict[str, Wrench], more: Mapping[str, Wrench]) -> None:
@@ -200,64 +232,13 @@ def _add(wrenches: dict[str, Wrench], more: Mapping[str, Wrench]) -> None:
         wrenches[name] = (force, moment) if before is None else (before[0] + force, before[1] + moment)
 
 
-def _check_settings(skeleton: Skeleton, times: Tensor, method: str, rtol: float, atol: float, step: float) -> None:
-    if method not in METHODS:
-        raise DataError(f"there is no integration method {method!r}; there are {', '.join(METHODS)}")
-    if not isinstance(times, Tensor) or times.ndim != 1 or len(times) < 2 or not bool((times.diff() > 0).all()):
-        raise DataError(f"{skeleton.name}: times must be a tensor of at least two increasing times")
-    for name, value in (("rtol", rtol), ("atol", atol), ("step", step)):
-        if not value > 0:
-            raise DataError(f"{skeleton.name}: {name} must be positive, got {value}")
-
-
-def _held(skeleton: Skeleton, v: Tensor, locked: Sequence[str] | None) -> tuple[str, ...]:
-    free = skeleton.free_coordinates
-    if locked is None:
-        locked = [skeleton.coordinate_names[c] for c in free if skeleton.coordinates[c].locked]
-    for name in locked:
-        coordinate = skeleton.coordinate(name)
-        if coordinate in free and bool((v.detach()[..., free.index(coordinate)] != 0).any()):
-            raise DataError(
-                f"{skeleton.name}: {name} is locked but moves at the start; give it a speed of zero, or unlock it"
-            )
-    return tuple(locked)
-
-
-def _contact(skeleton: Skeleton, contact: str | ContactModel | None) -> ContactModel | None:
-    if not isinstance(contact, str):
-        return contact
-    if contact != "hunt-crossley":
-        raise DataError(f"there is no contact {contact!r}; give 'hunt-crossley' or a ContactModel")
-    if not skeleton.contact_spheres:
-        raise ModelError(f"{skeleton.name}: contact is asked for, but the skeleton has no contact spheres")
-    return ContactModel.of(skeleton)
-
-
-def _controls(skeleton: Skeleton, controls: Tensor | Controller | None, times: Tensor) -> Controller | None:
-    """A controller for torques in time, linear between them."""
-    if controls is None or not isinstance(controls, Tensor):
-        return controls
-    widths = (skeleton.nv, len(skeleton.free_coordinates))
-    if controls.shape[0] != len(times) or controls.shape[-1] not in widths:
-        raise DataError(
-            f"{skeleton.name}: controls need a row per time and a column per speed, [{len(times)}, ..., {skeleton.nv}],"
-            f" got {list(controls.shape)}"
-        )
-    knots = times.detach().double()
-
-    def between(time: float, q: Tensor, v: Tensor) -> Tensor:
-        after = int(torch.searchsorted(knots, time).clamp(1, len(knots) - 1))
-        first, last = float(knots[after - 1]), float(knots[after])
-        return torch.lerp(controls[after - 1], controls[after], min(max((time - first) / (last - first), 0.0), 1.0))
-
-    return between
-
-
 def _diverged(skeleton: Skeleton, integrator: Integrator, how: str) -> DataError:
     assert integrator.fastest is not None  # it failed
-    size = integrator.fastest.abs().nan_to_num(float("inf")).reshape(-1, integrator.fastest.shape[-1]).amax(0)
-    name = skeleton.coordinate_names[skeleton.free_coordinates[int(size.argmax())]]
+    size = integrator.fastest.abs().nan_to_num(float("inf"))
+    worst = size.amax(-1)
+    column = int(size.reshape(-1, size.shape[-1])[int(worst.argmax())].argmax())
+    name = skeleton.coordinate_names[skeleton.free_coordinates[column]]
     return DataError(
-        f"{skeleton.name}: the integration diverges at {integrator.latest:.4g} s, {name} first ({how}); take a smaller "
-        "step, or look at the forces there"
+        f"{skeleton.name}: the integration diverges at {integrator.latest:.4g} s{of_motion(worst == worst.amax())}, "
+        f"{name} first ({how}); take a smaller step, or look at the forces there"
     )
