@@ -14,6 +14,7 @@ from conftest import data_folder
 from motorque.errors import DataError, ModelError
 from motorque.files.osim import read_osim
 from motorque.journal import Journal
+from motorque.mechanics.derivatives import inverse_dynamics_derivatives
 from motorque.mechanics.dynamics import inverse_dynamics
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.mechanics.speeds import has_balls, rates_from_speeds, speeds_from_rates
@@ -21,6 +22,7 @@ from motorque.skeleton.fullbody import fullbody
 from motorque.skeleton.skeleton import PointConstraint, Skeleton
 from motorque.workflows.inverse_dynamics import say_loops
 from moving_bodies import WheelState
+from random_trees import random_motion, random_tree
 
 
 def _lagrange(skeleton: Skeleton, q: torch.Tensor, v: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
@@ -157,3 +159,17 @@ def test_a_loop_is_refused_unless_ignored() -> None:
     assert not journal.notices
     say_loops(looped, journal)
     assert "no force is taken to pass through the point constraints grip" in journal.notices[0].text
+
+
+def test_derivatives_of_a_loop_are_refused_unless_ignored() -> None:
+    """Before anything else is said of it: ball joints in other numbers would not help."""
+    angles = random_tree(0, "ball", bodies=3).with_rotations("angles")
+    held = PointConstraint("grip", 2, (0.0, 0.0, 0.0), -1, (0.0, 0.0, 0.0))
+    q, v, a = random_motion(angles, 2)
+    with pytest.raises(ModelError, match="indeterminate, since the point constraints 'grip' close loops"):
+        inverse_dynamics_derivatives(dataclasses.replace(angles, point_constraints=(held,)), q, v, a)
+    free = angles.with_rotations("quaternion")
+    looped = dataclasses.replace(free, point_constraints=(held,))
+    q, v, a = random_motion(free, 2)
+    found = inverse_dynamics_derivatives(looped, q, v, a, ignore_constraints=True)
+    torch.testing.assert_close(found.by_speed, inverse_dynamics_derivatives(free, q, v, a).by_speed, rtol=0, atol=0)

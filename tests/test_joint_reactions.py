@@ -261,6 +261,8 @@ def test_wrong_inputs_are_named() -> None:
     q, v, a = random_motion(skeleton, 2)
     with pytest.raises(ModelError, match="no joint named 'knee'; there are"):
         joint_reactions(skeleton, q, v, a, joints=["knee"])
+    with pytest.raises(DataError, match="joints must be a sequence of joint names, got 'knee'"):
+        joint_reactions(skeleton, q, v, a, joints="knee")
     with pytest.raises(DataError, match="no 'both'; there are child, parent"):
         joint_reactions(skeleton, q, v, a, on="both")
     with pytest.raises(DataError, match="no 'world'; there are ground, child, parent, joint"):

@@ -277,6 +277,11 @@ def test_nothing_acts_where_there_is_nothing() -> None:
         ModelForces()(tree, q, v[:, :-1])
 
 
+def test_forces_are_read_from_a_model_that_was_read() -> None:
+    with pytest.raises(DataError, match=r"from a model that was read, read_osim.path., got str"):
+        read_model_forces("model.osim", ["muscles"], journal=Journal())  # type: ignore[arg-type]
+
+
 def test_paths_that_wrap_are_refused(opensim, tmp_path: Path) -> None:
     path = tmp_path / "springs.osim"
     springs_model(opensim, path)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from motorque.errors import FileFormatError, ModelError
+from motorque.errors import DataError, FileFormatError, ModelError
 from motorque.files.osim import FrameFinder, OsimModel
 from motorque.files.osim_functions import read_child_function
 from motorque.files.osim_paths import read_path
@@ -63,8 +63,13 @@ def read_model_forces(model: OsimModel, exclude: Sequence[str], *, journal: Jour
         journal: What acts and what was left out is recorded, and names that fit nothing.
 
     Raises:
+        DataError: What is given is no model that was read, or one name and not several.
         ModelError: A force that is not excluded is of a type that is not supported, or is inconsistent.
     """
+    if not isinstance(model, OsimModel):
+        raise DataError(f"forces are read from a model that was read, read_osim(path), got {type(model).__name__}")
+    if isinstance(exclude, str):
+        raise DataError(f"what to exclude must be a sequence of names, got {exclude!r}")
     force_set = model.model.find("ForceSet")
     nodes = objects(force_set)
     wanted = {name.strip() for name in exclude if name.strip()}

@@ -82,7 +82,8 @@ def joint_reactions(
             of as they do (see `simbody_rates`).
 
     Raises:
-        DataError: Shapes do not fit the skeleton, a rotation is none, or there is no such side or frame.
+        DataError: Shapes do not fit the skeleton, a rotation is none, joints are one name and not several, or there is
+            no such side or frame.
         ModelError: There is no such joint, or a load acts on a body that is not there.
 
     Source: Featherstone, Rigid Body Dynamics Algorithms (2008), section 5.3; conventions checked against OpenSim 4.6.
@@ -90,6 +91,8 @@ def joint_reactions(
     for given_as, known in ((on, get_args(Side)), (frame, get_args(ReactionFrame))):
         if given_as not in known:
             raise DataError(f"joint reactions know no {given_as!r}; there are {', '.join(known)}")
+    if isinstance(joints, str):
+        raise DataError(f"{skeleton.name}: joints must be a sequence of joint names, got {joints!r}")
     names = tuple(joint.name for joint in skeleton.joints) if joints is None else tuple(joints)
     chosen = _indices(skeleton, names)
     given = check(skeleton, q, {"v": v, "a": a}, loads)
