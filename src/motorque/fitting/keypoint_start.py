@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 CAMERA_TO_LEVEL = np.diag([1.0, -1.0, -1.0])
 """From a level camera's axes (x right, y down, z ahead) to ground's (x right, y up, z towards the camera)."""
 
-SAMPLE, MOST_SAMPLES = 0.2, 40
+SAMPLE, MOST_SAMPLES = 0.2, 20
 """A start is made from a pose every so often [s], but from no more than this many; the fit does the rest."""
 
 STEADY = 0.5
