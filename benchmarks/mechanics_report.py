@@ -46,11 +46,20 @@ def agree(what: str, truth: Tensor, found: Tensor, tolerance: float) -> None:
         raise SystemExit(f"{what} differs by {float(error):.1e}, more than {tolerance:.0e}: nothing is timed")
 
 
-def race(title: str, rounds: int, cases: list[Case]) -> list[Row]:
-    """Time cases in turn: every round times each once, after one that counts for nothing."""
+PAUSE = 0.02
+"""Between two cases that use several threads [s]."""
+
+
+def race(title: str, rounds: int, cases: list[Case], pause: float = PAUSE) -> list[Row]:
+    """Time cases in turn: every round times each once, after one that counts for nothing.
+
+    Between them is a pause [s]: threads of the case before, torch's and Pinocchio's, spin while they wait for more work.
+    On one thread there are none, and small calls are made one after another.
+    """
     speeds: dict[str, list[float]] = {case.name: [] for case in cases}
     for number in range(rounds + 1):
         for case in cases:
+            time.sleep(pause)
             began = time.perf_counter()
             case.call()
             if number:
