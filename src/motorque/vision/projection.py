@@ -24,6 +24,9 @@ TOLERANCE = 1e-13
 ITERATIONS = 60
 """Newton's steps at most; four or five serve."""
 
+NEGLIGIBLE = 1e-30
+"""Coefficients of s = r^2 below this can't matter: at the widest rays, s = 1e4, even s^6 leaves them under 1e-6."""
+
 WIDEST = 100.0
 """Rays further out than this [-], 89.4 degrees, are none for a plane."""
 
@@ -144,7 +147,8 @@ def _reach(camera: Camera) -> float:
 
 
 def _positive_roots(polynomial: np.polynomial.Polynomial) -> list[float]:
-    roots = np.atleast_1d(np.asarray(polynomial.trim(0).roots(), dtype=np.complex128))
+    # a leading coefficient too small to bend any ray only overflows the companion matrix
+    roots = np.atleast_1d(np.asarray(polynomial.trim(NEGLIGIBLE).roots(), dtype=np.complex128))
     return [float(r.real) for r in roots if abs(r.imag) < 1e-9 * abs(r) and r.real > 0]
 
 
