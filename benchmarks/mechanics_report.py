@@ -53,7 +53,7 @@ PAUSE = 0.02
 def race(title: str, rounds: int, cases: list[Case], pause: float = PAUSE) -> list[Row]:
     """Time cases in turn: every round times each once, after one that counts for nothing.
 
-    Between them is a pause [s]: threads of the case before, torch's and Pinocchio's, spin while they wait for more work.
+    Between them is a pause [s]: threads of the case before, torch's and Pinocchio's, spin while they wait for work.
     On one thread there are none, and small calls are made one after another.
     """
     speeds: dict[str, list[float]] = {case.name: [] for case in cases}
