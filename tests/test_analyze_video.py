@@ -32,7 +32,7 @@ def squat_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     matrix = np.array([[140.0, 0, 64], [0, 140.0, 96], [0, 0, 1]])
     cam = dataclasses.replace(cam, size=(128, 192), matrix=matrix)
     found = VideoKeypoints(see(cam, times, points))
-    monkeypatch.setattr(video_workflow, "find_keypoints", lambda *args, **options: found)
+    monkeypatch.setattr(video_workflow, "find_all_keypoints", lambda requests, **options: [found for _ in requests])
     return path
 
 

@@ -14,7 +14,7 @@ from motorque.errors import DataError
 from motorque.journal import Journal
 from motorque.report import VideoEvidence, write_report
 from motorque.report.overlay import Overlay
-from motorque.report.pictures import LONG_SIDE, MOST_BYTES, MOST_PICTURES, film, pixelated
+from motorque.report.pictures import LONG_SIDE, MOST_BYTES, MOST_PICTURES, Footage, film, pixelated
 from motorque.report.video_results import standpoint
 from motorque.series import Camera
 from motorque.vision.video import Video
@@ -118,12 +118,12 @@ def test_pictures_have_a_bounded_size(tmp_path: Path) -> None:
     path = write_video(tmp_path / "noise.mkv", times, noise=True, size=size)
     case = still_case(np.arange(1001) / 100.0)
     view = view_of(case, side_camera(size=size), times, Video(path, journal=Journal()))
-    shot = film(view, 0.0, 10.0)
+    shot = film(Footage(view.video), 0.0, 10.0)
     assert max(shot.size) == LONG_SIDE and 40 < len(shot.pictures) < 150
     assert 0.8 * MOST_BYTES < sum(map(len, shot.pictures)) <= MOST_BYTES
     steps = np.diff(shot.times)
     assert steps.max() < 2.1 * steps.min()
-    half = film(view, 0.0, 10.0, views=2)
+    half = film(Footage(view.video), 0.0, 10.0, views=2)
     assert sum(map(len, half.pictures)) <= MOST_BYTES // 2
 
 
@@ -164,7 +164,7 @@ def test_heads_are_made_unrecognisable_only_when_asked_for(tmp_path: Path) -> No
     noisy = Video(write_video(tmp_path / "noise.mkv", EVEN, noise=True), journal=Journal())
     view = dataclasses.replace(case.video.views[0], video=noisy)
     overlay = Overlay(case, view)
-    plain, blurred = film(view, 0.0, 2.0), film(view, 0.0, 2.0, heads=overlay.heads)
+    plain, blurred = film(Footage(view.video), 0.0, 2.0), film(Footage(view.video), 0.0, 2.0, heads=overlay.heads)
     assert len(plain.pictures) == len(blurred.pictures)
     for k in (0, 10, 20):
         sharp, soft = picture(plain.pictures[k]).astype(float), picture(blurred.pictures[k]).astype(float)
@@ -174,18 +174,17 @@ def test_heads_are_made_unrecognisable_only_when_asked_for(tmp_path: Path) -> No
         # Noise has a standard deviation of 50; this head of 16 px is made of blocks of 16 pixels: a quarter of that.
         assert sharp[here].std() > 40 and soft[here].std() < 18
         assert np.abs(sharp[-40:] - soft[-40:]).mean() < 1.0, "the blur reached the feet"
-    gone = film(view, 0.0, 2.0, heads=lambda time: [])
+    gone = film(Footage(view.video), 0.0, 2.0, heads=lambda time: [])
     assert gone.pictures == () and "head could not be found" in gone.trouble
 
 
 def test_a_video_that_lies_on_its_side_is_shown_upright(tmp_path: Path) -> None:
     case = video_case(tmp_path, EVEN)
     assert case.video is not None
-    view = case.video.views[0]
     noisy = Video(write_video(tmp_path / "noise.mkv", EVEN, noise=True), journal=Journal())
-    straight = film(dataclasses.replace(view, video=noisy), 0.0, 0.5)
+    straight = film(Footage(noisy), 0.0, 0.5)
     for degrees in (90, 180, 270):
-        made = film(dataclasses.replace(view, video=noisy, turned=degrees), 0.0, 0.5)
+        made = film(Footage(noisy, degrees), 0.0, 0.5)
         assert made.size == (straight.size if degrees == 180 else straight.size[::-1])
         back = np.rot90(picture(made.pictures[3]).astype(float), -degrees // 90)
         assert np.corrcoef(back.ravel(), picture(straight.pictures[3]).ravel())[0, 1] > 0.8

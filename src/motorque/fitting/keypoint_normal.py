@@ -166,10 +166,11 @@ class Factored:
         if frames > 2:
             lower[2 * n, (column[:-2] + np.arange(n)).ravel()] = system.second.ravel()
         self.factor = cholesky_banded(lower, overwrite_ab=True, lower=True, check_finite=False)
-        self.spread = self._banded(system.border.reshape(size, shared))
+        border = system.border.reshape(size, shared)
+        self.spread = self._banded(border) if border.any() else border  # held: nothing to spread
         corner = system.corner.copy()
         corner[np.diag_indices(shared)] *= 1 + damping
-        self.schur = corner - system.border.reshape(size, shared).T @ self.spread
+        self.schur = corner - border.T @ self.spread
 
     def _banded(self, right: Array) -> Array:
         return np.asarray(cho_solve_banded((self.factor, True), right, check_finite=False))

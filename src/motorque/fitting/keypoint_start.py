@@ -48,8 +48,9 @@ def poses_from_space(body: KeypointBody, keypoints: Array, times: Array) -> tupl
     offsets = torch.as_tensor(body.point_offset[: len(names)] * size)
     marked = _with_points(skeleton, body, names, offsets)
     chosen = _sampled(times, np.isfinite(keypoints).all(-1).sum(1))
-    fit = inverse_kinematics(marked, Markers(times[chosen], keypoints[chosen], tuple(names)), journal=Journal())
-    q = fit.motion.values
+    # The poses are too far apart in time for one to tell that its neighbour is wrong.
+    some = Markers(times[chosen], keypoints[chosen], tuple(names))
+    q = inverse_kinematics(marked, some, in_sequence=False, journal=Journal()).motion.values
     low, high = limits(body.names)
     angles = np.clip((q[:, body.columns] + np.pi) % (2 * np.pi) - np.pi, low, high)
     position, rotation = body.pelvis_pose(q)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,8 +84,9 @@ def check(
     batch = shapes[0]
     if any(shape != batch for shape in shapes):
         try:
-            batch = torch.broadcast_shapes(*shapes)
-        except RuntimeError:
+            # numpy's: torch.broadcast_shapes brings sympy in, which takes most of a second
+            batch = torch.Size(np.broadcast_shapes(*shapes))
+        except ValueError:
             listed = ", ".join(f"{name} {list(x.shape)}" for name, x in named.items())
             raise DataError(f"{skeleton.name}: the shapes do not fit each other: {listed}") from None
         named = {name: x.expand(*batch, x.shape[-1]) for name, x in named.items()}

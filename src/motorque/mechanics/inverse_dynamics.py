@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -202,7 +203,7 @@ def tree_forces(
 def loads_about(skeleton: Skeleton, point: Tensor, loads: Mapping[str, Wrench]) -> Wrench:
     """Loads as one force [N] and one moment [N·m] per body, about a point [..., 3]; each [..., B, 3]."""
     count = len(skeleton.body_names)
-    shape = torch.broadcast_shapes(point.shape, *(x.shape for wrench in loads.values() for x in wrench))
+    shape = np.broadcast_shapes(point.shape, *(x.shape for wrench in loads.values() for x in wrench))
     forces, moments = ([torch.zeros_like(point).expand(shape)] * count for _ in range(2))
     for name, (force, moment) in loads.items():
         body = skeleton.body(name)

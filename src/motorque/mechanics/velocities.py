@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -168,8 +169,8 @@ def check_point(skeleton: Skeleton, point: Point, like: Tensor) -> Tensor:
             f"{like.device}; bring both to one"
         )
     try:
-        torch.broadcast_shapes(place.shape[:-1], like.shape[:-1])
-    except RuntimeError:
+        np.broadcast_shapes(place.shape[:-1], like.shape[:-1])
+    except ValueError:
         raise DataError(
             f"{skeleton.name}: points of shape {list(place.shape)} do not fit positions of shape {list(like.shape)}"
         ) from None
@@ -205,7 +206,7 @@ def _arm(poses: BodyPoses, body: int, point: Tensor) -> Tensor:
 def _at(body: int, arm: Tensor, motion: BodyMotion) -> tuple[Tensor, Tensor]:
     """Velocity and acceleration of a body at an arm from its origin, each [..., 3]."""
     if body == GROUND:
-        still = torch.zeros(*torch.broadcast_shapes(motion.velocity.shape[:-2], arm.shape[:-1]), 3).to(arm)
+        still = torch.zeros(*np.broadcast_shapes(motion.velocity.shape[:-2], arm.shape[:-1]), 3).to(arm)
         return still, still
     w, dw = motion.angular_velocity[..., body, :], motion.angular_acceleration[..., body, :]
     turning = _cross(w, arm)

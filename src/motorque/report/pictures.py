@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from motorque.errors import MotorqueError
 from motorque.journal import Journal
-from motorque.report.video import VideoView
 from motorque.vision.picture import Picture, turned
+from motorque.vision.video import Video
 
 Array = NDArray[np.float64]
 
@@ -68,24 +68,46 @@ class Film:
         return float("nan") if len(self.times) < 2 else 1.0 / float(np.median(np.diff(self.times)))
 
 
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """Where the pictures of a view come from.
+
+    Args:
+        video: The video; None for no pictures.
+        turned: By how many degrees, counter-clockwise, its pictures are turned: 0, 90, 180 or 270.
+        offset: Time of the motion when the video is at zero [s].
+    """
+
+    video: Video | None
+    turned: int = 0
+    offset: float = 0.0
+
+
 def film(
-    view: VideoView, start: float, end: float, *, views: int = 1, heads: Callable[[float], list[Circle]] | None = None
+    footage: Footage,
+    start: float,
+    end: float,
+    *,
+    views: int = 1,
+    heads: Callable[[float], list[Circle]] | None = None,
+    width: float | None = None,
 ) -> Film:
     """The pictures of a view from ``start`` to ``end`` of the motion's clock [s].
 
     Args:
-        view: The view.
+        footage: The view's video.
         start: First time [s].
         end: Last time [s].
         views: How many views share the room in the page.
         heads: Where the head is at a time of the motion's clock: circles x, y, radius in pixels of the video as it is
             shown. They are made unrecognisable; a picture for which there is no circle is left out.
+        width: Of the pictures to which those pixels belong [px]; the video's own, turned, if None.
 
     Returns:
         At most the share of :data:`MOST_PICTURES` and :data:`MOST_BYTES`; no pictures, with the reason, where the
         video cannot be read.
     """
-    if view.video is None:
+    if footage.video is None:
         return Film(np.zeros(0), ())
     count = max(2, MOST_PICTURES // views)
     rate = float(np.clip(count / max(end - start, 1e-3), LEAST_RATE, MOST_RATE))
@@ -97,17 +119,17 @@ def film(
     try:
         # Half a millisecond more on both sides: times in files are rounded. What is wrong with the file has been said
         # when it was read for the analysis.
-        frames = view.video.frames(
-            start=start - view.offset - 5e-4,
-            end=last - view.offset + 5e-4,
+        frames = footage.video.frames(
+            start=start - footage.offset - 5e-4,
+            end=last - footage.offset + 5e-4,
             fps=rate,
             long_side=LONG_SIDE,
             journal=Journal(),
         )
         for frame in frames:
-            picture, time = turned(frame.picture, view.turned), frame.time + view.offset
+            picture, time = turned(frame.picture, footage.turned), frame.time + footage.offset
             if heads is not None:
-                scale = picture.shape[1] / view.keypoints.size[0]
+                scale = picture.shape[1] / (width or footage.video.size[footage.turned in (90, 270)])
                 circles = heads(time)
                 hidden += not circles
                 if not circles:

@@ -13,6 +13,9 @@ from motorque.errors import DataError
 from motorque.series import Camera, Keypoints
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from motorque.report.film import Takes
     from motorque.vision.video import Video
 
 Array = NDArray[np.float64]
@@ -99,6 +102,8 @@ class VideoEvidence:
         blur_faces: Whether the head of the person followed is made coarse in the pictures. Off unless asked for: the
             pictures are there to judge the fit, head included, and only that person's head can be found, so that a
             blur by default would promise a privacy that it does not give.
+        takes: Pictures of the views that are being made already (:func:`motorque.report.film.film_ahead`); not used
+            with ``blur_faces``, which needs the motion.
 
     Raises:
         DataError: There is no view, or two have the same name.
@@ -110,6 +115,7 @@ class VideoEvidence:
     notes: tuple[str, ...] = ()
     pictures: bool = True
     blur_faces: bool = False
+    takes: Future[Takes | None] | None = None
 
     def __post_init__(self) -> None:
         if not self.views:

@@ -145,7 +145,7 @@ def smpl_positions(pose: Tensor, translation: Tensor) -> Tensor:
             f"SMPL's pose has 24 rotations and its translation three numbers, got shapes {list(pose.shape)} and "
             f"{list(translation.shape)}"
         )
-    batch = torch.broadcast_shapes(pose.shape[:-1], translation.shape[:-1])
+    batch = np.broadcast_shapes(pose.shape[:-1], translation.shape[:-1])
     pose, translation = pose.expand(*batch, -1), translation.expand(*batch, -1)
     return torch.cat([pose[..., :width], translation, pose[..., width:]], dim=-1)
 

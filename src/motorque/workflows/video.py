@@ -1,13 +1,16 @@
 """The main job from video: keypoints first, then one fit of the whole recording, forces and a report.
 
-What comes after the keypoints needs libraries that take seconds to load; they are loaded while keypoints are found.
+What comes after the keypoints needs libraries that take seconds to load; they are loaded, and the report's pictures
+made, while other processes find keypoints.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,13 +24,19 @@ from motorque.journal import Journal
 from motorque.progress import Progress, silent
 from motorque.series import Camera
 from motorque.vision.keypoint_file import VideoKeypoints
-from motorque.vision.keypoints import FPS, find_keypoints
+from motorque.vision.keypoint_processes import Request, find_all_keypoints
+from motorque.vision.keypoints import FPS
 from motorque.vision.video import Video
 from motorque.workflows.clock import Clock
 
 if TYPE_CHECKING:
     from motorque.fitting.keypoint_fit import Direction
+    from motorque.report.film import Takes
     from motorque.skeleton.fullbody import Sex
+
+
+BESIDE = 15
+"""Niceness of what is done beside the detectors."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +122,38 @@ def analyze_video(
             from motorque.files.osim import read_osim
 
             generic = read_osim(model, journal=journal)
-    later = "motorque.workflows.video_results"
-    threading.Thread(target=import_module, args=(later,), name="motorque-import", daemon=True).start()
+    filmed: Future[Takes | None] = Future()
+    meanwhile = threading.Thread(target=_get_ready, args=(filmed, videos, options, start, end), daemon=True)
+    meanwhile.start()
     with clock("finding keypoints", 0.02):
         found = _keypoints(inputs, out, options, start, end, journal, progress)
     from motorque.workflows.video_results import Found, Given, write_results
 
     given = Given(tuple(inputs), options, model, generic, height, mass, sex, cutoff, command)
-    write_results(out, given, Found(videos, found, cameras), clock, journal)
+    write_results(out, given, Found(videos, found, cameras, filmed), clock, journal)
     return out / "report.html"
+
+
+def _get_ready(
+    filmed: Future[Takes | None],
+    videos: Sequence[Video],
+    options: VideoOptions,
+    start: float | None,
+    end: float | None,
+) -> None:
+    """Load what comes after the keypoints, and make the report's pictures unless they need the fit."""
+    if sys.platform == "linux":  # where threads have priorities of their own: the detectors must not wait for this one
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BESIDE)
+    try:
+        import_module("motorque.workflows.video_results").get_ready()
+        made = None
+        if options.pictures and not options.blur_faces:
+            from motorque.report.film import film_ahead
+
+            made = film_ahead(videos, options.turn or 0, start, end)
+        filmed.set_result(made)
+    except BaseException as error:  # for whoever wants the pictures
+        filmed.set_exception(error)
 
 
 def _cameras(
@@ -157,29 +189,22 @@ def _keypoints(
 ) -> list[VideoKeypoints]:
     kept = out.with_name(out.name + ".keypoints")
     os.makedirs(kept, exist_ok=True)
-    found, names = [], view_names(inputs)
+    requests = [
+        Request(
+            path=path,
+            cache=kept / f"{name}.npz",
+            detector=options.detector,
+            model=options.detector_model,
+            fps=options.fps,
+            start=start,
+            end=end,
+            person=options.person,
+            turn=options.turn,
+        )
+        for path, name in zip(inputs, view_names(inputs), strict=True)
+    ]
     try:
-        for number, path in enumerate(inputs):
-
-            def share(what: str, fraction: float, number: int = number) -> None:
-                progress(what, 0.02 + 0.53 * (number + fraction) / len(inputs))
-
-            found.append(
-                find_keypoints(
-                    path,
-                    detector=options.detector,
-                    model=options.detector_model,
-                    fps=options.fps,
-                    start=start,
-                    end=end,
-                    person=options.person,
-                    turn=options.turn,
-                    cache=kept / f"{names[number]}.npz",
-                    journal=journal,
-                    progress=share,
-                )
-            )
+        return find_all_keypoints(requests, journal=journal, progress=lambda w, share: progress(w, 0.02 + 0.53 * share))
     finally:
         with suppress(OSError):  # a folder with keypoints stays, an empty one goes
             kept.rmdir()
-    return found

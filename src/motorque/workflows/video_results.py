@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from motorque.fitting.ground_loads import estimate_ground_loads
 from motorque.fitting.keypoint_fit import KeypointFit, fit_keypoints
 from motorque.fitting.motion_prior import MotionPrior
 from motorque.journal import Journal
+from motorque.mechanics.compiled import machine
 from motorque.mechanics.kinematics import center_of_mass, forward_kinematics
 from motorque.report.analysis import Analysis, Subject
+from motorque.report.film import Takes
 from motorque.report.video import VideoEvidence, VideoView
 from motorque.report.write import write_report
 from motorque.series import Camera, Keypoints, Markers, Motion
@@ -62,11 +65,19 @@ class Given:
 
 @dataclass(frozen=True)
 class Found:
-    """What was read and found: each video, its keypoints, and the calibrated cameras if there are any."""
+    """What was read and found: each video, its keypoints, the calibrated cameras if there are any, and pictures for the
+    report that are being made already.
+    """
 
     videos: Sequence[Video]
     keypoints: Sequence[VideoKeypoints]
     cameras: tuple[Camera, ...] | None
+    takes: Future[Takes | None] | None = None
+
+
+def get_ready() -> None:
+    """Load what libraries only load at their first use."""
+    machine.why_not()
 
 
 def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: Journal) -> None:
@@ -206,7 +217,12 @@ def _evenly(motion: Motion) -> Motion:
     return Motion(even, CubicSpline(times, motion.values)(even), motion.names, std)
 
 
-def _evidence(given: Given, found: Found, views: Sequence[Keypoints], fit: KeypointFit) -> VideoEvidence:
+def _evidence(
+    given: Given,
+    found: Found,
+    views: Sequence[Keypoints],
+    fit: KeypointFit,
+) -> VideoEvidence:
     inputs, options, cameras = given.inputs, given.options, found.cameras
     shown, names = [], view_names(inputs)
     for number, (path, video, view) in enumerate(zip(inputs, found.videos, views, strict=True)):
@@ -235,5 +251,11 @@ def _evidence(given: Given, found: Found, views: Sequence[Keypoints], fit: Keypo
         f"the camera of {p.name} moves" for p, view in zip(inputs, found.keypoints, strict=True) if view.moving
     )
     return VideoEvidence(
-        tuple(shown), typical, views[0].source, notes, pictures=options.pictures, blur_faces=options.blur_faces
+        tuple(shown),
+        typical,
+        views[0].source,
+        notes,
+        pictures=options.pictures,
+        blur_faces=options.blur_faces,
+        takes=found.takes,
     )
