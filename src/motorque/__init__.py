@@ -98,6 +98,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.series import Loads as Loads
     from motorque.series import Markers as Markers
     from motorque.series import Motion as Motion
+    from motorque.series import Poses as Poses
     from motorque.series import Scales as Scales
     from motorque.series.bones import BoneMotion as BoneMotion
     from motorque.skeleton import Skeleton as Skeleton
@@ -137,6 +138,7 @@ _ROOM = {
     "Loads": "series",
     "Markers": "series",
     "Motion": "series",
+    "Poses": "series",
     "Scales": "series",
     "Skeleton": "skeleton",
     # what a run tells, and what can go wrong

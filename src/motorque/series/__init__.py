@@ -6,6 +6,7 @@ from motorque.series.kinetics import Kinetics
 from motorque.series.loads import Load, Loads
 from motorque.series.markers import Markers
 from motorque.series.motion import Motion
+from motorque.series.poses import Poses
 from motorque.series.scales import Scales
 
-__all__ = ["KEYPOINT_NAMES", "Camera", "Keypoints", "Kinetics", "Load", "Loads", "Markers", "Motion", "Scales"]
+__all__ = ["KEYPOINT_NAMES", "Camera", "Keypoints", "Kinetics", "Load", "Loads", "Markers", "Motion", "Poses", "Scales"]

@@ -14,13 +14,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from motorque.errors import DataError
+from motorque.series.poses import Up as Up
 from motorque.skeleton import fullbody_tables
 from motorque.skeleton.anthropometry import BODY_MASS, STATURE, Sex, level_above_hips, segments
 from motorque.skeleton.builder import ZERO, Body, Frame, JointSpec, build_skeleton
@@ -28,8 +28,6 @@ from motorque.skeleton.functions import Linear
 from motorque.skeleton.skeleton import ContactSphere, Coordinate, Element, Skeleton
 from motorque.skeleton.smpl_segments import ANKLE_ALONG_FOOT, BALL_ALONG_FOOT, segment_masses
 from motorque.spatial import RotationFormat
-
-Up = Literal["y", "z", "-y", "-z"]
 
 SMPL_JOINTS = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
