@@ -25,7 +25,7 @@ FLOORS = [
     ["skeleton"],
     ["mechanics", "files"],
     ["vision", "fitting", "training"],
-    ["synthesis", "estimators"],
+    ["synthesis", "estimators", "studies"],
     ["report", "workflows"],
     ["doctor", "cli_arguments", "cli_notices", "cli_steps", "cli", "__main__"],
 ]

@@ -1,0 +1,1 @@
+"""The papers' experiments, repeated with what this package has."""
