@@ -36,6 +36,10 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.files.osim_scale import scale_osim as scale_osim
     from motorque.files.osim_write import write_osim as write_osim
     from motorque.files.output import OutputFolder as OutputFolder
+    from motorque.files.smpl_model import SMPLModel as SMPLModel
+    from motorque.files.smpl_model import read_smpl_model as read_smpl_model
+    from motorque.files.smpl_poses import read_poses as read_poses
+    from motorque.files.smpl_poses import write_poses as write_poses
     from motorque.files.storage import read_storage as read_storage
     from motorque.files.trc import read_trc as read_trc
     from motorque.files.trc import write_trc as write_trc
@@ -84,6 +88,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.mechanics.position_rates import position_rates as position_rates
     from motorque.mechanics.simulate import Simulation as Simulation
     from motorque.mechanics.simulate import simulate as simulate
+    from motorque.mechanics.smpl_dynamics import SMPLDynamics as SMPLDynamics
+    from motorque.mechanics.smpl_output import SMPLDynamicsOutput as SMPLDynamicsOutput
     from motorque.mechanics.velocities import body_accelerations as body_accelerations
     from motorque.mechanics.velocities import body_velocities as body_velocities
     from motorque.mechanics.velocities import center_of_mass_acceleration as center_of_mass_acceleration
@@ -101,6 +107,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.series import Poses as Poses
     from motorque.series import Scales as Scales
     from motorque.series.bones import BoneMotion as BoneMotion
+    from motorque.signals.pose_rates import PoseRates as PoseRates
+    from motorque.signals.pose_rates import pose_rates as pose_rates
     from motorque.skeleton import Skeleton as Skeleton
     from motorque.skeleton.fullbody import fullbody as fullbody
     from motorque.skeleton.marker_sets import match_markers as match_markers
@@ -174,13 +182,17 @@ _ROOM = {
     "read_model_forces": "files.osim_forces",
     "read_motion": "files.motion_files",
     "read_osim": "files.osim",
+    "read_poses": "files.smpl_poses",
+    "read_smpl_model": "files.smpl_model",
     "read_storage": "files.storage",
     "read_trc": "files.trc",
     "scale_osim": "files.osim_scale",
+    "SMPLModel": "files.smpl_model",
     "write_kinetics": "files.motion_files",
     "write_loads": "files.external_loads",
     "write_motion": "files.motion_files",
     "write_osim": "files.osim_write",
+    "write_poses": "files.smpl_poses",
     "write_trc": "files.trc",
     # the physics, on tensors
     "ball_torques": "mechanics.joint_reactions",
@@ -210,6 +222,8 @@ _ROOM = {
     "mass_matrix": "mechanics.dynamics",
     "ModelForces": "mechanics.passive",
     "momentum": "mechanics.energy",
+    "pose_rates": "signals.pose_rates",
+    "PoseRates": "signals.pose_rates",
     "point_acceleration": "mechanics.velocities",
     "point_jacobian": "mechanics.jacobians",
     "point_jacobian_rate": "mechanics.jacobians",
@@ -218,6 +232,8 @@ _ROOM = {
     "potential_energy": "mechanics.energy",
     "simulate": "mechanics.simulate",
     "Simulation": "mechanics.simulate",
+    "SMPLDynamics": "mechanics.smpl_dynamics",
+    "SMPLDynamicsOutput": "mechanics.smpl_output",
     "SmoothHuntCrossley": "mechanics.contact_laws",
     # video
     "KeypointFit": "fitting.keypoint_fit",
