@@ -56,8 +56,8 @@ _FREE = tuple(Element(Linear(1.0, 0.0), i) for i in range(6))
 
 def smpl(
     *,
-    height: float | None = None,
-    mass: float | None = None,
+    height: float | Tensor | None = None,
+    mass: float | Tensor | None = None,
     sex: Sex = "unknown",
     joint_positions: Tensor | None = None,
     rotations: RotationFormat = "axis-angle",
@@ -71,8 +71,10 @@ def smpl(
     (`smpl_segments`). Each foot has six contact spheres.
 
     Args:
-        height: Stature [m]; the mean of de Leva's people if not given. All lengths are in proportion to it.
-        mass: Body mass [kg]; the mean of de Leva's people if not given.
+        height: Stature [m]; the mean of de Leva's people if not given. All lengths are in proportion to it. As a
+            tensor of one number, all but the contact spheres follow it with gradients.
+        mass: Body mass [kg]; the mean of de Leva's people if not given. As a tensor of one number, segments follow it
+            with gradients.
         sex: Whose proportions: ``f``, ``m``, or ``unknown`` for the mean of the two.
         joint_positions: A person's own rest joints in SMPL's axes [m], shape [24, 3], such as SMPL's joint regressor
             gives for shape parameters; lengths and masses follow it with gradients. The root's translation is then
@@ -91,14 +93,16 @@ def smpl(
         raise DataError(f"up must be y, z, -y or -z, got {up!r}")
     if height is not None and joint_positions is not None:
         raise DataError("give either a height or joint positions, which say how tall somebody is")
-    if height is not None and not 0.4 < height < 2.8:
+    if height is not None and not 0.4 < _number(height, "height") < 2.8:
         raise DataError(f"a height of {height:g} m is no person's; give it in metres")
-    if mass is not None and not 2.0 < mass < 650.0:
+    if mass is not None and not 2.0 < _number(mass, "mass") < 650.0:
         raise DataError(f"a mass of {mass:g} kg is no person's; give it in kilograms")
     if mass is None:
         mass = BODY_MASS[sex] if sex != "unknown" else 0.5 * (BODY_MASS["f"] + BODY_MASS["m"])
     if joint_positions is None:
-        joints = torch.tensor(rest_joints(height=height, sex=sex), dtype=torch.float64)
+        one = height.double() if isinstance(height, Tensor) else torch.ones((), dtype=torch.float64)
+        rest = rest_joints(height=1.0 if isinstance(height, Tensor) else height, sex=sex)
+        joints = one * torch.tensor(rest, dtype=torch.float64, device=one.device)
     else:
         _check_joints(joint_positions)
         joints = joint_positions.double()
@@ -193,6 +197,12 @@ def rest_joints(*, height: float | None = None, sex: Sex = "unknown") -> list[li
             for joint, x in zip(("shoulder", "elbow", "wrist", "hand"), reach, strict=True)
         }
     return [list(found[name]) for name in SMPL_JOINTS]
+
+
+def _number(value: float | Tensor, what: str) -> float:
+    if isinstance(value, Tensor) and value.ndim:
+        raise DataError(f"SMPL: the {what} must be one number, got a tensor of shape {list(value.shape)}")
+    return float(value.detach() if isinstance(value, Tensor) else value)
 
 
 def _check_joints(joints: Tensor) -> None:

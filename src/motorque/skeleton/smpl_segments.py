@@ -38,7 +38,7 @@ class _Slices:
     def __init__(
         self,
         segment: Segment,
-        mass: float,
+        mass: float | Tensor,
         start: Tensor,
         length: Tensor,
         center: float,
@@ -78,7 +78,7 @@ class _Slices:
         self.along = torch.where(some, square / safe - mean**2, 0.0) * drawn**2
 
 
-def segment_masses(joints: Tensor, mass: float, sex: Sex) -> tuple[Tensor, Tensor, Tensor]:
+def segment_masses(joints: Tensor, mass: float | Tensor, sex: Sex) -> tuple[Tensor, Tensor, Tensor]:
     """Masses, centres of mass and inertias of SMPL's segments.
 
     Args:
@@ -113,7 +113,7 @@ def segment_masses(joints: Tensor, mass: float, sex: Sex) -> tuple[Tensor, Tenso
 
 
 def _trunk_and_head(
-    joints: Tensor, table: dict[str, Segment], mass: float, sex: Sex
+    joints: Tensor, table: dict[str, Segment], mass: float | Tensor, sex: Sex
 ) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
     hips = 0.5 * (joints[1] + joints[2])
     height = joints[..., 1]
@@ -162,7 +162,7 @@ def _trunk_and_head(
     return {body: (total[i], centers[i], inertia[i]) for i, body in enumerate(_AXIAL)}
 
 
-def _limb(segment: Segment, first: Tensor, last: Tensor, mass: float) -> tuple[Tensor, Tensor, Tensor]:
+def _limb(segment: Segment, first: Tensor, last: Tensor, mass: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """A de Leva segment between two joints; fore and aft stays so when the arm is raised sideways from its side."""
     weight = torch.as_tensor(mass * segment.mass, dtype=first.dtype, device=first.device)
     span = last - first
@@ -172,7 +172,7 @@ def _limb(segment: Segment, first: Tensor, last: Tensor, mass: float) -> tuple[T
     return weight, first + segment.center * span, (axes * moments) @ axes.T
 
 
-def _collar(first: Tensor, shoulder: Tensor, upper_trunk: float) -> tuple[Tensor, Tensor, Tensor]:
+def _collar(first: Tensor, shoulder: Tensor, upper_trunk: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """A cylinder of muscle from the collar's joint to the shoulder."""
     weight = torch.as_tensor(COLLAR_SHARE * upper_trunk, dtype=first.dtype, device=first.device)
     span = shoulder - first
@@ -184,7 +184,7 @@ def _collar(first: Tensor, shoulder: Tensor, upper_trunk: float) -> tuple[Tensor
 
 
 def _foot(
-    joints: Tensor, ankle: int, ball: int, segment: Segment, mass: float
+    joints: Tensor, ankle: int, ball: int, segment: Segment, mass: float | Tensor
 ) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
     """Hind- and midfoot with the ankle, toes with the toe joint, cut along a level line from heel to toe tip."""
     ahead = (joints[ball] - joints[ankle]) * torch.tensor((1.0, 0.0, 1.0), dtype=joints.dtype, device=joints.device)
@@ -208,7 +208,7 @@ def _foot(
 
 
 def _hand(
-    joints: Tensor, wrist: int, knuckles: int, segment: Segment, mass: float
+    joints: Tensor, wrist: int, knuckles: int, segment: Segment, mass: float | Tensor
 ) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
     """Palm with the wrist, fingers with SMPL's hand joint, which is where the third metacarpal ends."""
     span = joints[knuckles] - joints[wrist]
