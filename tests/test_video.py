@@ -257,6 +257,14 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
         assert str(tmp_path / name) in str(caught.value)
 
 
+@pytest.mark.parametrize(("high", "wide"), [(240, 2), (2, 240), (24, 1280), (16, 24)])
+def test_pictures_too_narrow_for_a_person_are_refused(tmp_path: Path, high: int, wide: int) -> None:
+    """A detector would look for minutes in such a picture, square by square."""
+    path = write_video(tmp_path / "line.mp4", [np.zeros((high, wide, 3), dtype=np.uint8)] * 3)
+    with pytest.raises(FileFormatError, match=f"pictures of {wide} by {high} pixels are too small or too narrow"):
+        opened(path)
+
+
 def test_a_sound_file_with_a_cover_is_no_video(tmp_path: Path) -> None:
     cover = write_picture(tmp_path / "cover.jpg")
     with av.open(str(tmp_path / "song.mp4"), "w", format="mp4") as file, av.open(str(cover)) as picture:

@@ -24,6 +24,10 @@ from motorque.vision.video_metadata import equivalent_focal_length, focal_length
 LARGEST_PICTURE = 8192 * 8192
 """Pixels of the largest picture that is read: a header that claims more would fill the memory with one frame."""
 
+SMALLEST_SIDE = 32
+"""Pixels of the shorter side below which nobody can be found in a picture made for a detector; a picture that is all
+line would make one look for minutes, in thousands of small squares."""
+
 LONG_SIDE = 1280
 """Pixels of the longer side of the pictures made for a detector, which looks at 256 by 256 of them at a time."""
 
@@ -80,6 +84,11 @@ class Video:
         self._orientation = self._read_orientation(first)
         wide = round(first.width * aspect) if 0.1 < aspect < 10 else first.width
         self.size = self._orientation.shape(wide, first.height)
+        if min(self.picture_size()) < SMALLEST_SIDE:
+            raise FileFormatError(
+                f"{self.path}: pictures of {self.size[0]} by {self.size[1]} pixels are too small or too narrow to show "
+                "a person; give the video as it was recorded"
+            )
         equivalent = equivalent_focal_length(tags)
         self.focal_length = None if equivalent is None else focal_length_in_pixels(equivalent, self.size)
 
