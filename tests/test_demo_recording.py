@@ -15,8 +15,8 @@ from motorque.mechanics.kinematics import center_of_mass, forward_kinematics, ma
 from motorque.series.normative_gait import normative, normative_names
 from motorque.skeleton.fullbody import fullbody
 from motorque.skeleton.marker_sets import match_markers
+from motorque.synthesis.stride import LOADED
 from motorque.workflows.demo_recording import DemoTruth, demo_recording, demo_static, write_demo
-from motorque.workflows.demo_walk import LOADED
 
 GRAVITY = 9.80665
 

@@ -22,7 +22,7 @@ from motorque.skeleton.anthropometry import with_segment_masses
 from motorque.skeleton.fullbody import Sex, fullbody
 from motorque.skeleton.marker_sets import match_markers, skeleton_with_markers
 from motorque.skeleton.scaling import apply_scales
-from motorque.workflows.demo_walk import Stride, fit_stride
+from motorque.synthesis.stride import Stride, fit_stride
 
 Array = NDArray[np.float64]
 
