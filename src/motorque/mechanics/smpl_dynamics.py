@@ -20,6 +20,7 @@ from motorque.mechanics.backends import Backend
 from motorque.mechanics.contact import ContactModel, Floor
 from motorque.mechanics.contact_laws import ContactLaw, HuntCrossley
 from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.mechanics.physics_loss import PhysicsLoss, PhysicsLossTerms
 from motorque.mechanics.smpl_inputs import smpl_rotations
 from motorque.mechanics.smpl_output import SMPLDynamicsOutput, SMPLMotion, TorqueFrame
 from motorque.signals.pose_rates import PoseRates, RateMethod, rate_method
@@ -166,3 +167,43 @@ class SMPLDynamics(nn.Module):
             return self.contact.to(device=body.mass.device, dtype=body.mass.dtype)
         law = HuntCrossley() if isinstance(self.contact, str) else cast(ContactLaw, self.contact)
         return ContactModel.of(body, law, floor=Floor.level(self.floor_height, like=body.mass))
+
+    def physics_loss(
+        self,
+        global_orient: Tensor,
+        body_pose: Tensor,
+        transl: Tensor,
+        given: tuple[Tensor, ...] | None = None,
+        *,
+        loads: Mapping[str, Wrench] | None = None,
+        loss: PhysicsLoss | None = None,
+    ) -> PhysicsLossTerms:
+        """How physical a motion is, to be added to the loss of a pose estimator or minimised by itself.
+
+        Args:
+            global_orient: As for :meth:`forward`.
+            body_pose: As for :meth:`forward`.
+            transl: As for :meth:`forward`.
+            given: Global orientation and body pose that the poses are to stay near, in the same format, and the
+                translation if that is to stay as well; None for a loss without that term.
+            loads: As for :meth:`forward`.
+            loss: Scales and weights; `PhysicsLoss`'s defaults if left out.
+
+        Returns:
+            The total and its three terms.
+
+        Raises:
+            DataError: Shapes, devices or precisions do not fit.
+            ModelError: A load is on a body that is not there.
+
+        Source: SMPL-Dynamics (arXiv 2605.24776), equation 5; see `physics_loss` for what is chosen here.
+        """
+        rotations = smpl_rotations(global_orient, body_pose)
+        rates = self.rates(rotations, transl, self.fps)
+        torques = self.from_rates(rates, loads).torques
+        if given is not None and len(given) not in (2, 3):
+            raise DataError("SMPL: given poses are a global orientation and a body pose, and perhaps a translation")
+        wanted = None if given is None else smpl_rotations(*given[:2])
+        place = given[2] if given is not None and len(given) == 3 else None
+        loss = PhysicsLoss() if loss is None else loss
+        return loss(torques, rotations, wanted, self.fps, translation=transl, given_translation=place)
