@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.fitting.ik import inverse_kinematics as inverse_kinematics
     from motorque.fitting.keypoint_fit import KeypointFit as KeypointFit
     from motorque.fitting.keypoint_fit import fit_keypoints as fit_keypoints
+    from motorque.fitting.load_poses import load_poses as load_poses
     from motorque.fitting.marker_placement import place_markers as place_markers
     from motorque.fitting.motion_prior import MotionPrior as MotionPrior
     from motorque.fitting.motion_prior import PoseGuess as PoseGuess
@@ -56,6 +57,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.fitting.retarget_source import segment_axes as segment_axes
     from motorque.fitting.scale import measure_scales as measure_scales
     from motorque.fitting.scale_from_motion import fit_body as fit_body
+    from motorque.fitting.smpl_from_bones import joint_centres as joint_centres
+    from motorque.fitting.smpl_from_bones import poses_from_bones as poses_from_bones
     from motorque.journal import Journal as Journal
     from motorque.journal import Notice as Notice
     from motorque.mechanics.contact import ContactModel as ContactModel
@@ -254,8 +257,11 @@ _ROOM = {
     "estimate_ground_loads": "fitting.ground_loads",
     "fit_body": "fitting.scale_from_motion",
     "inverse_kinematics": "fitting.ik",
+    "joint_centres": "fitting.smpl_from_bones",
+    "load_poses": "fitting.load_poses",
     "measure_scales": "fitting.scale",
     "place_markers": "fitting.marker_placement",
+    "poses_from_bones": "fitting.smpl_from_bones",
     "proportions": "fitting.retarget",
     "retarget": "fitting.retarget",
     "segment_axes": "fitting.retarget_source",
