@@ -8,9 +8,10 @@ from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.signals.pose_rates.central import CentralDifferences
+from motorque.signals.pose_rates.central_twice import CentralTwice
 from motorque.signals.pose_rates.interface import PoseRates, RateMethod
 
-METHODS: dict[str, Callable[[], RateMethod]] = {"central": CentralDifferences}
+METHODS: dict[str, Callable[[], RateMethod]] = {"central": CentralDifferences, "central-twice": CentralTwice}
 """Methods by name, each with its defaults."""
 
 
@@ -45,4 +46,4 @@ def pose_rates(
     return rate_method(method)(rotations, translation, fps)
 
 
-__all__ = ["METHODS", "CentralDifferences", "PoseRates", "RateMethod", "pose_rates", "rate_method"]
+__all__ = ["METHODS", "CentralDifferences", "CentralTwice", "PoseRates", "RateMethod", "pose_rates", "rate_method"]
