@@ -232,6 +232,52 @@ def test_a_video_that_is_upside_down_is_turned(tmp_path: Path, turn: int) -> Non
     assert found.as_shown().size == ((240, 120) if turn in (0, 180) else (120, 240))
 
 
+def test_a_person_who_comes_late_does_not_turn_the_picture(tmp_path: Path) -> None:
+    """Only the first picture can be decoded alone, and what is no person there looks like one once it is turned."""
+
+    class Imaginative(FigureFinder):
+        def everybody(self, picture: Picture) -> list[Person]:
+            if (found := super().everybody(picture)) or picture.shape[0] < picture.shape[1]:
+                return found
+            return super().everybody(np.ascontiguousarray(drawn(picture)))
+
+    def drawn(picture: Picture) -> Picture:
+        imagined = picture.copy()
+        draw_figure(imagined, 60, 120, 80, BLUE)
+        return imagined
+
+    frames: list[Places] = [[]] * 20 + [[(60 + 3 * k, 60, 80, RED)] for k in range(40)]
+    journal = Journal()
+    path = write_video(tmp_path / "v.mp4", [scene(places) for places in frames], codec="libx264", options={"g": "250"})
+    found = find_keypoints(path, detector=Imaginative(), journal=journal)
+    assert found.turned == 0 and "turned by" not in said(journal)
+
+
+@pytest.mark.parametrize(("turn", "back"), [(90, 270), (270, 90)])
+def test_a_person_who_lies_is_said_with_the_turn_that_would_help(tmp_path: Path, turn: int, back: int) -> None:
+    class Sideways(FigureFinder):
+        """Finds figures that lie as well, as real detectors do."""
+
+        def everybody(self, picture: Picture) -> list[Person]:
+            if found := super().everybody(picture):
+                return found
+            wide = picture.shape[1]
+            upright = super().everybody(np.ascontiguousarray(turned(picture, 90)))  # (x, y) is at (y, wide - x) there
+            return [
+                Person(
+                    np.stack([wide - p.points[:, 1], p.points[:, 0]], axis=1),
+                    p.confidence,
+                    Region(np.array([wide - p.region.center[1], p.region.center[0]]), p.region.side),
+                )
+                for p in upright
+            ]
+
+    journal = Journal()
+    walk: list[Places] = [[(60 + 3 * k, 60, 80, RED)] for k in range(40)]
+    find_keypoints(write_scenes(tmp_path / "v.mp4", walk, turn), detector=Sideways(), journal=journal)
+    assert "warning: the person lies in the picture" in said(journal) and f"--turn {back}" in said(journal)
+
+
 def test_a_turn_can_be_forced(tmp_path: Path) -> None:
     walk: list[Places] = [[(60 + 3 * k, 60, 80, RED)] for k in range(10)]
     path = write_scenes(tmp_path / "v.mp4", walk, 180)
