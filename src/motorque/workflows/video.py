@@ -178,6 +178,13 @@ def view_names(inputs: Sequence[Path]) -> tuple[str, ...]:
     return tuple(f"{number}_{path.stem}" for number, path in enumerate(inputs, 1))
 
 
+def keypoint_folder(out: Path) -> Path:
+    """Where the keypoints of the results in ``out`` are kept: beside it, also where that is ``.`` or ``..``."""
+    if out.name in ("", ".."):
+        out = out.resolve()
+    return out.parent / f"{out.name}.keypoints"
+
+
 def _keypoints(
     inputs: Sequence[Path],
     out: Path,
@@ -187,7 +194,7 @@ def _keypoints(
     journal: Journal,
     progress: Progress,
 ) -> list[VideoKeypoints]:
-    kept = out.with_name(out.name + ".keypoints")
+    kept = keypoint_folder(out)
     os.makedirs(kept, exist_ok=True)
     requests = [
         Request(
