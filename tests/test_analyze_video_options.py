@@ -58,3 +58,11 @@ def test_keypoints_are_kept_beside_the_results(
     monkeypatch.chdir(here)
     assert keypoint_folder(Path(out)).resolve() == (here / kept).resolve()
     assert keypoint_folder(Path("/")) == Path("/.keypoints")
+
+
+@pytest.mark.parametrize("given", [["--facing", "-x"], ["--facing=-x"], ["--facing", "-X"]])
+def test_facing_backwards_is_taken_as_the_help_shows_it(
+    video: Path, asked: list[dict[str, Any]], given: list[str]
+) -> None:
+    assert run(video, *given, "--out", "out") == 0
+    assert [options["options"].facing for options in asked] == ["-x"]

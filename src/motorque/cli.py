@@ -131,6 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     video.add_argument(
         "--facing",
+        type=str.lower,
         choices=("auto", "+x", "-x", "+z", "-z"),
         default="auto",
         help="where the person faces in the results; auto is +x, or the way gone if that is far",
@@ -273,11 +274,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _joined_axes(arguments: Sequence[str]) -> list[str]:
-    """``--up -z`` as ``--up=-z``: argparse would take ``-z`` for an option."""
+    """``--up -z`` as ``--up=-z``, and so for ``--facing``: argparse would take ``-z`` for an option."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] == "--up" and argument.lower() in ("-x", "-y", "-z"):
-            joined[-1] = f"--up={argument}"
+        if joined and joined[-1] in ("--up", "--facing") and argument.lower() in ("-x", "-y", "-z"):
+            joined[-1] = f"{joined[-1]}={argument}"
         else:
             joined.append(argument)
     return joined
