@@ -65,6 +65,22 @@ def test_a_killed_process_is_named(request_: Request, monkeypatch: pytest.Monkey
         find_all_keypoints([request_], journal=Journal())
 
 
+def test_what_others_print_first_is_passed_over(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a ``sitecustomize`` may, before the process's own words: more than fits into a pipe, in no encoding."""
+    noise = "import os; os.write(1, b'\\xff hello\\n42\\n' + b'x' * 300_000 + b'\\n')"
+    monkeypatch.setattr(keypoint_processes, "SERVE", f"{noise}; {keypoint_processes.SERVE}")
+    (found,) = find_all_keypoints([request_], journal=Journal())
+    assert len(found.keypoints.times) == 12
+
+
+def test_a_process_that_does_not_end_is_ended(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keypoint_processes, "PATIENCE", 0.5)
+    silent = "import os, time; os.write(1, b'{}\\n'); os.close(1); time.sleep(60)"
+    monkeypatch.setattr(keypoint_processes, "SERVE", silent)
+    with pytest.raises(DataError, match="ended from outside .*signal 9"):
+        find_all_keypoints([request_], journal=Journal())
+
+
 def test_a_fault_is_no_wrong_input(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "from motorque.vision import keypoint_processes as k; k.find_keypoints = None; k.serve()"
     monkeypatch.setattr(keypoint_processes, "SERVE", code)

@@ -28,6 +28,9 @@ from motorque.progress import Progress, silent
 from motorque.vision.keypoint_file import VideoKeypoints, read_video_keypoints
 from motorque.vision.keypoints import FPS, find_keypoints
 
+PATIENCE = 20.0
+"""Time that a process has to end after its last word [s]."""
+
 SERVE = "from motorque.vision.keypoint_processes import serve; serve()"
 
 
@@ -133,6 +136,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             encoding="utf-8",
+            errors="replace",
         )
         threading.Thread(target=self._listen, args=(number, heard), daemon=True).start()
 
@@ -142,10 +146,11 @@ class _Worker:
         with suppress(OSError, ValueError):  # its end has been told by then, or nobody listens any more
             self.process.stdin.write(self.request.packed())
             self.process.stdin.close()
-            for line in self.process.stdout:
-                last = json.loads(line)
-                if "progress" in last or "notice" in last:
-                    heard.put((number, last))
+            for line in self.process.stdout:  # to its end: nobody can go on writing into a full pipe
+                said = _said(line)
+                if "progress" in said or "notice" in said:
+                    heard.put((number, said))
+                last = said or last
         heard.put((number, last if {"done", "error", "fault"} & last.keys() else {}))
 
     def end(self, said: dict[str, Any]) -> None:
@@ -155,7 +160,11 @@ class _Worker:
             MotorqueError: What the detector found wrong.
             RuntimeError: A fault in it.
         """
-        code = self.process.wait()
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
         if "error" in said:
             kind = getattr(errors, said["error"][0], DataError)
             raise kind(said["error"][1])
@@ -172,6 +181,15 @@ class _Worker:
         """End it at once."""
         self.process.kill()
         self.process.wait()
+
+
+def _said(line: str) -> dict[str, Any]:
+    """A line of the process's; empty if it is not one of :func:`serve`'s, but what Python printed before that began."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def serve() -> None:
