@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import os
 from pathlib import Path
 
 import av
@@ -259,6 +260,21 @@ def test_names_cannot_break_out(tmp_path: Path) -> None:
     assert not [t for t, _ in page.elements if t == "img"]
     assert len([t for t, _ in page.elements if t == "script"]) == 7
     assert page.data()["video"][0]["name"] == evil
+
+
+def test_names_that_are_no_text_do_no_harm(tmp_path: Path) -> None:
+    """Bytes in a file's name that are no UTF-8 come from the system as lone surrogates."""
+    odd = os.fsdecode(b"b\xffd n")
+    case = video_case(tmp_path, EVEN)
+    assert case.video is not None
+    view = dataclasses.replace(case.video.views[0], name=odd, file=f"{odd}.mp4")
+    evidence = dataclasses.replace(case.video, views=(view,))
+    case = dataclasses.replace(case, video=evidence, title=odd, command=f"motorque analyze '{odd}.mp4'")
+    write_report(case, tmp_path / "out")
+    page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert page.data()["video"][0]["name"] == odd
+    assert strict((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["title"] == odd
+    assert "b\\udcffd n" in (tmp_path / "out" / "tables" / "cameras.csv").read_text(encoding="utf-8")
 
 
 # --- numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import tracemalloc
 from pathlib import Path
@@ -293,6 +294,12 @@ def test_opensim_reads_what_is_written(tmp_path: Path, opensim, units: str) -> N
     np.testing.assert_allclose(matrix * (0.001 if units == "mm" else 1), positions, atol=1e-9)
     older = opensim.MarkerData(str(path))
     assert older.getNumFrames() == len(markers.times)
+
+
+def test_a_file_whose_name_is_no_text_is_written(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xffd.trc")
+    write_trc(path, Markers(np.array([0.0, 0.01]), np.ones((2, 1, 3)), ("M",)))
+    assert read_trc(path, journal=Journal()).names == ("M",)
 
 
 def test_what_can_not_be_written_is_refused(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def _run(options: argparse.Namespace) -> None:
     if not options.debug:
         print_notices(journal.notices, tell, only_warnings=options.quiet)
     if not options.quiet:
-        print(message)
+        print(_printable(message))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -309,6 +309,11 @@ def _library_warnings(*, shown: bool) -> Iterator[None]:
         if not shown and not sys.warnoptions:
             warnings.simplefilter("ignore")
         yield
+
+
+def _printable(text: str) -> str:
+    """The text with what the terminal cannot show, such as bytes of a file's name that are no text, written out."""
+    return text.encode(sys.stdout.encoding or "utf-8", errors="backslashreplace").decode(sys.stdout.encoding or "utf-8")
 
 
 def _fault(error: Exception) -> str:

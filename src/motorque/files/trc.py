@@ -294,4 +294,5 @@ def write_trc(path: str | Path, markers: Markers, *, units: str = "mm") -> None:
     row = "%d\t%.10g\t" + "%.12g\t" * (3 * count)
     numbered = np.column_stack([np.arange(1, frames + 1), markers.times, values])
     text = ("\n".join([row] * frames) % tuple(numbered.reshape(-1).tolist())).replace("nan", "")
-    Path(path).write_text("\n".join(header) + "\n" + text + "\n", encoding="utf-8")
+    # The file's own name may hold bytes that are no text.
+    Path(path).write_text("\n".join(header) + "\n" + text + "\n", encoding="utf-8", errors="backslashreplace")

@@ -32,6 +32,11 @@ def write_report(analysis: Analysis, folder: str | Path) -> None:
         (out.path / "tables").mkdir(parents=True, exist_ok=True)
         for table in tables(found) + video_tables(found):
             # Bytes, so that no platform changes the line ends that RFC 4180 asks for.
-            (out.path / "tables" / f"{table.name}.csv").write_bytes(table.csv().encode("utf-8"))
-        (out.path / "summary.json").write_text(summary(found), encoding="utf-8")
-        (out.path / "report.html").write_text(page(found), encoding="utf-8")
+            (out.path / "tables" / f"{table.name}.csv").write_bytes(_bytes(table.csv()))
+        (out.path / "summary.json").write_bytes(_bytes(summary(found)))
+        (out.path / "report.html").write_bytes(_bytes(page(found)))
+
+
+def _bytes(text: str) -> bytes:
+    r"""UTF-8; bytes of a file's name that are none stand as ``\udcff``, which JSON reads back as that name."""
+    return text.encode("utf-8", errors="backslashreplace")
