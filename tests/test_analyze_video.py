@@ -87,6 +87,17 @@ def test_wrong_options_are_one_line(squat_video, arguments, words, capsys) -> No
     assert not (squat_video.parent / "out").exists()
 
 
+@pytest.mark.parametrize("frames", [2, 3, 5])
+def test_too_few_frames_are_one_line(squat_video, frames, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    (whole,) = video_workflow.find_all_keypoints([squat_video])
+    few = VideoKeypoints(whole.keypoints.frames(np.arange(frames)))
+    monkeypatch.setattr(video_workflow, "find_all_keypoints", lambda requests, **options: [few for _ in requests])
+    assert run(squat_video, "--out", "out") == 2
+    told = capsys.readouterr().err.strip()
+    assert f"the person is seen in {frames} of the frames looked at, accelerations need 6" in told and "\n" not in told
+    assert not Path("out").exists()
+
+
 def test_options_of_videos_are_refused_for_markers(tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
     Path("walk.trc").write_text("content")

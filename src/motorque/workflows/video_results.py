@@ -48,6 +48,10 @@ OUTPUT_RATE = 60.0
 """Frames a second of the results [Hz]: the fit's smooth curves, evenly sampled for filters and derivatives."""
 
 
+FEWEST_IN_VIDEO = 4
+"""Frames of a video that a curve with accelerations takes."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What the user gave; see :func:`motorque.workflows.video.analyze_video`."""
@@ -88,6 +92,8 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
     """
     inputs, options, cameras = given.inputs, given.options, found.cameras
     views = [view.as_shown() if cameras is not None else view.keypoints for view in found.keypoints]
+    _check_frames(inputs[0], views)
+    _check_length(given, views)
     with clock("fitting the skeleton to the keypoints", 0.55):
         skeleton = fullbody() if given.generic is None else given.generic.skeleton
         fit = fit_keypoints(
@@ -104,8 +110,6 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
         person = _person(given.generic, fit, given.height, given.mass, given.sex, journal)
         with clock("smoothing", 0.75):
             raw = _evenly(fit.motion)
-            if len(raw.times) < FEWEST_FRAMES:
-                raise DataError(f"{inputs[0]}: {len(raw.times)} frames are too few, accelerations need {FEWEST_FRAMES}")
             chosen = given.cutoff if given.cutoff is not None else DEFAULT_CUTOFF
             motion, rate, acceleration, applied = smooth(
                 person.skeleton, raw, chosen, given.cutoff is not None, journal
@@ -159,9 +163,29 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
                 command=given.command,
                 journal=journal,
                 timings=clock.seconds,
-                video=_evidence(given, found, views, fit),
+                video=_evidence(given, found, fit),
             )
             write_report(analysis, folder.path)
+
+
+def _check_frames(about: Path, views: Sequence[Keypoints]) -> None:
+    """Refuse what shows the person too seldom to be a movement."""
+    most = max(int(view.seen.any(1).sum()) for view in views)
+    if most < FEWEST_FRAMES:
+        raise DataError(
+            f"{about}: the person is seen in {most} of the frames looked at, accelerations need {FEWEST_FRAMES}; give "
+            "a longer video or interval, or more frames a second"
+        )
+
+
+def _check_length(given: Given, views: Sequence[Keypoints]) -> None:
+    """Raise where there is too little to differentiate twice, before anything is fitted."""
+    start, end = max(v.times[0] for v in views), min(v.times[-1] for v in views)
+    if (end - start) * OUTPUT_RATE + 1 < FEWEST_FRAMES or any(len(v.times) < FEWEST_IN_VIDEO for v in views):
+        raise DataError(
+            f"{given.inputs[0]}: {min(len(v.times) for v in views)} frames over {max(end - start, 0.0):.2f} s are too "
+            f"few for a motion, whose accelerations need {FEWEST_IN_VIDEO}; give a longer video or interval"
+        )
 
 
 def _prior(options: VideoOptions, views: int) -> MotionPrior | None:
@@ -217,26 +241,20 @@ def _evenly(motion: Motion) -> Motion:
     return Motion(even, CubicSpline(times, motion.values)(even), motion.names, std)
 
 
-def _evidence(
-    given: Given,
-    found: Found,
-    views: Sequence[Keypoints],
-    fit: KeypointFit,
-) -> VideoEvidence:
+def _evidence(given: Given, found: Found, fit: KeypointFit) -> VideoEvidence:
     inputs, options, cameras = given.inputs, given.options, found.cameras
     shown, names = [], view_names(inputs)
-    for number, (path, video, view) in enumerate(zip(inputs, found.videos, views, strict=True)):
+    for number, (path, video, view) in enumerate(zip(inputs, found.videos, fit.views, strict=True)):
         camera = fit.cameras[number]
-        used = view.frames(np.clip(np.searchsorted(view.times, fit.motion.times - 1e-6), 0, len(view.times) - 1))
-        points = np.full((*used.points.shape[:2], 2), np.nan)
-        for column, name in enumerate(used.names):
+        points = np.full((*view.points.shape[:2], 2), np.nan)
+        for column, name in enumerate(view.names):
             if name in fit.keypoint_names:
                 points[:, column] = project(camera, fit.keypoints[:, fit.keypoint_names.index(name)])
         shown.append(
             VideoView(
                 name=names[number] if len(inputs) > 1 else "video",
                 file=str(path),
-                keypoints=used,
+                keypoints=view,
                 camera=camera,
                 reprojected=points,
                 video=video,
@@ -253,7 +271,7 @@ def _evidence(
     return VideoEvidence(
         tuple(shown),
         typical,
-        views[0].source,
+        fit.views[0].source,
         notes,
         pictures=options.pictures,
         blur_faces=options.blur_faces,
