@@ -111,7 +111,7 @@ def test_wrong_detectors_on_a_video_are_one_line(folder: Path, capsys: pytest.Ca
         ("--detector a_folder", "motorque: a_folder: holds no .json file"),
         ("--detector rtmpose", "motorque: the detector rtmpose needs a model file of yours: --model FILE.onnx"),
         ("--model m.onnx", "motorque: m.onnx: the detector mediapipe has its model built in"),
-        ("--start 5", "motorque: v.mp4: no frame lies between 5 and 0.33"),
+        ("--start 5", "motorque: v.mp4: no frame lies after 5 s; the video lasts 0.33 s"),
     ):
         assert run(f"keypoints v.mp4 --out k.npz {options}") == 2
         said = capsys.readouterr()

@@ -74,7 +74,7 @@ def test_the_person_chosen_comes_later() -> None:
 def test_nobody_and_too_few() -> None:
     with pytest.raises(DataError, match="v.mp4: nobody is found in it; is a person in the picture"):
         followed([[] for _ in range(5)])
-    with pytest.raises(DataError, match="no picture shows 3 people at once, at most 1; choose --person 0 to 0"):
+    with pytest.raises(DataError, match="no picture shows 3 people at once, at most 1; leave --person out"):
         followed([[(60, 60, 60, RED)]] * 5, person=2)
 
 

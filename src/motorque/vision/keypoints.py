@@ -203,7 +203,10 @@ def _detect(
         people.append(seen)
         progress("finding keypoints", min((frame.time - first) / length, 1.0))
     if len(times) < 2:
-        raise DataError(f"{about}: one frame only lies between the times; a motion needs at least two")
+        raise DataError(
+            f"{about}: one frame only is looked at, a motion needs at least two; give a longer interval or more frames "
+            "a second"
+        )
     follower.report(journal, about=about)
     for after, before in follower.wrong:
         people = [None if after < time < before else p for p, time in zip(people, times, strict=True)]

@@ -238,8 +238,8 @@ class Follower:
         if not self._started:
             if self.most:
                 raise DataError(
-                    f"{about}: no picture shows {(self.person or 0) + 1} people at once, at most {self.most}; choose "
-                    f"--person 0 to {self.most - 1}"
+                    f"{about}: no picture shows {(self.person or 0) + 1} people at once, at most {self.most}; "
+                    + ("leave --person out" if self.most == 1 else f"choose --person 0 to {self.most - 1}")
                 )
             raise DataError(f"{about}: nobody is found in it; is a person in the picture, well lit and not too small?")
         if self.most > 1:

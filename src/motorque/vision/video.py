@@ -154,10 +154,11 @@ class Video:
             raise self._no_frame(start, end)
 
     def _no_frame(self, start: float | None, end: float | None) -> DataError:
-        return DataError(
-            f"{self.path}: no frame lies between {_or(start, 0.0):g} and {_or(end, self.duration):g} s; the video "
-            f"lasts {self.duration:.2f} s"
-        )
+        if end is None:
+            where = f"after {_or(start, 0.0):g} s"
+        else:
+            where = f"before {end:g} s" if start is None else f"between {start:g} and {end:g} s"
+        return DataError(f"{self.path}: no frame lies {where}; the video lasts {self.duration:.2f} s")
 
     @staticmethod
     def _between(
