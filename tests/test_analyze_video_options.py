@@ -66,3 +66,35 @@ def test_facing_backwards_is_taken_as_the_help_shows_it(
 ) -> None:
     assert run(video, *given, "--out", "out") == 0
     assert [options["options"].facing for options in asked] == ["-x"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--fov", 60, "--cameras", "Calib.toml"], "--fov: the calibration behind --cameras tells the angle of view"),
+        (["v.mp4", "--prior", "learned", "--cameras", "Calib.toml"], "--prior: several cameras leave nothing open"),
+        (["--no-pictures", "--blur-faces"], "--blur-faces: with --no-pictures there is nothing to blur"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    video: Path, asked: list[dict[str, Any]], arguments: list[object], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("Calib.toml").write_text("")
+    assert run(video, *arguments, "--out", "out") == 2
+    assert capsys.readouterr().err.startswith(f"motorque: {words}") and not asked
+
+
+@pytest.mark.parametrize(
+    "option", ["--facing +z", "--detector rtmpose", "--fps 25", "--prior learned", "--no-pictures", "--blur-faces"]
+)
+def test_options_of_videos_alone_are_refused_for_markers(
+    video: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("walk.trc").write_text("content")
+    assert run("walk.trc", *option.split(), "--out", "out") == 2
+    assert f"{option.split()[0]}: goes with videos" in capsys.readouterr().err
+
+
+def test_the_prior_is_the_learned_one_unless_another_is_asked_for(video: Path, asked: list[dict[str, Any]]) -> None:
+    assert run(video, "--out", "out") == 0 and run(video, "--prior", "habits", "--out", "out") == 0
+    assert [options["options"].prior for options in asked] == ["learned", "habits"]

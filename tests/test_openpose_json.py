@@ -159,6 +159,11 @@ def test_a_folder_with_its_video(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.keypoints.points[:, 0, 0], 115 + 2 * np.arange(23))
     assert mq.read_keypoints(tmp_path / "k.npz").names == BODY_25
 
+    for settings, wrong in (({"turn": 90}, "no picture is turned; leave --turn out"),
+                            ({"model": "m.onnx"}, "m.onnx: is not used")):  # fmt: skip
+        with pytest.raises(DataError, match=wrong):
+            find_keypoints(video, detector=folder, journal=Journal(), **settings)  # type: ignore[arg-type]
+
     write_frames(tmp_path / "j", [[person(25)]] * 70)
     with pytest.raises(DataError, match="up to number 69, the video 60"):
         find_keypoints(video, detector=folder, journal=Journal())

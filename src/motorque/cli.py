@@ -140,8 +140,7 @@ def build_parser() -> argparse.ArgumentParser:
     video.add_argument(
         "--prior",
         choices=("learned", "habits"),
-        default="learned",
-        help="what one camera leaves open: learned from many motions, or weak general habits",
+        help="what one camera leaves open: learned from many motions, as by default, or weak general habits",
     )
     video.add_argument("--no-pictures", action="store_true", help="leave the pictures out of the report")
     video.add_argument("--blur-faces", action="store_true", help="make the person's face coarse in the report")

@@ -170,6 +170,12 @@ def check_video_options(options: argparse.Namespace) -> None:
     for name in ("static", "loads", "up", "units"):
         if getattr(options, name) is not None:
             raise DataError(f"--{name}: goes with marker recordings, not with videos; leave it out")
+    if options.fov is not None and options.cameras is not None:
+        raise DataError("--fov: the calibration behind --cameras tells the angle of view; leave one of them out")
+    if options.prior is not None and len(options.inputs) > 1:
+        raise DataError("--prior: several cameras leave nothing open to guess; leave it out")
+    if options.blur_faces and options.no_pictures:
+        raise DataError("--blur-faces: with --no-pictures there is nothing to blur; leave one of them out")
 
 
 def check_marker_options(options: argparse.Namespace) -> None:
@@ -180,6 +186,12 @@ def check_marker_options(options: argparse.Namespace) -> None:
         "person": options.person is not None,
         "turn": options.turn is not None,
         "detector-model": options.detector_model is not None,
+        "facing": options.facing != "auto",
+        "detector": options.detector != "mediapipe",
+        "fps": options.fps != 30.0,
+        "prior": options.prior is not None,
+        "no-pictures": options.no_pictures,
+        "blur-faces": options.blur_faces,
     }
     for name, there in given.items():
         if there:

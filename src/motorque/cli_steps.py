@@ -83,7 +83,7 @@ def _analyze_video(options: argparse.Namespace, journal: Journal, progress: Prog
             detector_model=options.detector_model,
             pictures=not options.no_pictures,
             blur_faces=options.blur_faces,
-            prior=options.prior,
+            prior=options.prior or "learned",
         ),
         model=options.model,
         height=options.height,

@@ -82,6 +82,10 @@ def find_keypoints(
     elif str(detector) in DETECTORS:
         label, make = DETECTORS[str(detector)](model)
     else:
+        if turn:
+            raise DataError(f"the points in {detector} are where they are: no picture is turned; leave --turn out")
+        if model is not None:
+            raise DataError(f"{model}: is not used with the points in {detector}; leave the model out")
         found = _from_json(video, Path(detector), fps, start, end, person, own)
         if cache is not None:
             write_keypoints(cache, found)
