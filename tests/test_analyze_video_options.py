@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import motorque.workflows.video as video_workflow
 from motorque.cli import main
+from motorque.errors import DataError
 from motorque.workflows.video import keypoint_folder
 from small_videos import numbered, write_video
 
@@ -98,3 +100,39 @@ def test_options_of_videos_alone_are_refused_for_markers(
 def test_the_prior_is_the_learned_one_unless_another_is_asked_for(video: Path, asked: list[dict[str, Any]]) -> None:
     assert run(video, "--out", "out") == 0 and run(video, "--prior", "habits", "--out", "out") == 0
     assert [options["options"].prior for options in asked] == ["learned", "habits"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--cutoff", 30], "--cutoff: 30 Hz is not below 30 Hz, half the rate of a video's results"),
+        (
+            ["--detector", "json", "--prior", "habits"],
+            "the keypoints of json come without depth.*--prior learned",
+        ),
+        (["--detector", "rtmpose", "--prior", "habits"], "the keypoints of rtmpose come without depth"),
+        (["v.mp4", "--detector", "json", "--cameras", "json"], "json: one folder holds the keypoints of one video"),
+    ],
+)
+def test_what_cannot_end_well_is_not_begun(
+    video: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[object],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(video_workflow, "find_all_keypoints", lambda *a, **k: pytest.fail("keypoints are looked for"))
+    Path("json").mkdir()
+    assert run(video, *arguments, "--out", "a/out") == 2
+    told = capsys.readouterr().err
+    assert re.search(words, told) and told.count("\n") == 1
+    assert {path.name for path in Path().iterdir()} == {"v.mp4", "json"}
+
+
+def test_nothing_is_left_where_no_keypoints_were_found(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*arguments: object, **options: object) -> None:
+        raise DataError("nobody is found")
+
+    monkeypatch.setattr(video_workflow, "find_all_keypoints", nobody)
+    assert run(video, "--out", "a/b/out") == 2
+    assert [path.name for path in Path().iterdir()] == ["v.mp4"]

@@ -286,7 +286,9 @@ def _start_one(
                 angles[:, body.names.index(name)] = guess.mean[:, k]
         poses["prior"] = guess.pelvis, angles
     if not poses:
-        raise DataError("these keypoints come without depth: one video needs a motion prior then")
+        raise DataError(
+            "these keypoints come without depth: one video needs a motion prior then, such as --prior learned"
+        )
     if heading is None:
         heading = facing(CAMERA_TO_LEVEL @ next(iter(poses.values()))[0])
     turn = camera.rotation if camera is not None else free_rotation(heading, attitude[0], attitude[1])  # from ground

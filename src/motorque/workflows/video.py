@@ -25,7 +25,7 @@ from motorque.progress import Progress, silent
 from motorque.series import Camera
 from motorque.vision.keypoint_file import VideoKeypoints
 from motorque.vision.keypoint_processes import Request, find_all_keypoints
-from motorque.vision.keypoints import FPS
+from motorque.vision.keypoints import DETECTORS, FPS
 from motorque.vision.video import Video
 from motorque.workflows.clock import Clock
 
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from motorque.report.film import Takes
     from motorque.skeleton.fullbody import Sex
 
+
+OUTPUT_RATE = 60.0
+"""Frames a second of the results [Hz]: the fit's smooth curves, evenly sampled for filters and derivatives."""
+
+WITH_DEPTH = ("mediapipe",)
+"""Detectors that tell depth; with others one video needs the learned prior."""
 
 BESIDE = 15
 """Niceness of what is done beside the detectors."""
@@ -114,6 +120,7 @@ def analyze_video(
     journal = journal if journal is not None else Journal()
     options = options if options is not None else VideoOptions()
     clock = Clock(progress)
+    _check(options, len(inputs), cutoff)
     with clock("reading the calibration", 0.01):
         videos = [Video(path, journal=journal) for path in inputs]
         cameras = _cameras(options.cameras, inputs, videos, journal)
@@ -132,6 +139,21 @@ def analyze_video(
     given = Given(tuple(inputs), options, model, generic, height, mass, sex, cutoff, command)
     write_results(out, given, Found(videos, found, cameras, filmed), clock, journal)
     return out / "report.html"
+
+
+def _check(options: VideoOptions, videos: int, cutoff: float | None) -> None:
+    """Refuse what would only be seen to be wrong after minutes of work."""
+    if cutoff is not None and not 0 < cutoff < 0.5 * OUTPUT_RATE:
+        raise DataError(
+            f"--cutoff: {cutoff:g} Hz is not below {0.5 * OUTPUT_RATE:g} Hz, half the rate of a video's results; "
+            "give a lower one, such as 6"
+        )
+    if options.detector not in DETECTORS and videos > 1:
+        raise DataError(f"{options.detector}: one folder holds the keypoints of one video, not of {videos}; give one")
+    if options.detector not in WITH_DEPTH and videos == 1 and options.prior == "habits":
+        raise DataError(
+            f"--prior: the keypoints of {options.detector} come without depth, and one video needs --prior learned then"
+        )
 
 
 def _get_ready(
@@ -195,6 +217,7 @@ def _keypoints(
     progress: Progress,
 ) -> list[VideoKeypoints]:
     kept = keypoint_folder(out)
+    made = [folder for folder in (kept, *kept.parents) if not folder.exists()]
     os.makedirs(kept, exist_ok=True)
     requests = [
         Request(
@@ -213,5 +236,6 @@ def _keypoints(
     try:
         return find_all_keypoints(requests, journal=journal, progress=lambda w, share: progress(w, 0.02 + 0.53 * share))
     finally:
-        with suppress(OSError):  # a folder with keypoints stays, an empty one goes
-            kept.rmdir()
+        with suppress(OSError):  # a folder with keypoints stays, an empty one goes, with those above that were made
+            for folder in dict.fromkeys([kept, *made]):
+                folder.rmdir()

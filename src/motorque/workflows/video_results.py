@@ -40,13 +40,9 @@ from motorque.workflows.analyze import DEFAULT_CUTOFF, FEWEST_FRAMES, kinetics_o
 from motorque.workflows.clock import Clock, versions
 from motorque.workflows.person import ASSUMED, Person, height_of, of_mass, weigh
 from motorque.workflows.recording import input_file
-from motorque.workflows.video import VideoOptions, view_names
+from motorque.workflows.video import OUTPUT_RATE, VideoOptions, view_names
 
 Array = NDArray[np.float64]
-
-OUTPUT_RATE = 60.0
-"""Frames a second of the results [Hz]: the fit's smooth curves, evenly sampled for filters and derivatives."""
-
 
 FEWEST_IN_VIDEO = 4
 """Frames of a video that a curve with accelerations takes."""
