@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from motorque.errors import DataError
 from motorque.fitting.keypoint_attachments import GROUPS
 from motorque.fitting.keypoint_body import KeypointBody
+from motorque.fitting.keypoint_gaps import continuous
 from motorque.fitting.keypoint_piece import Piece, joined, piece
 from motorque.fitting.keypoint_problem import KeypointProblem, State
 from motorque.fitting.keypoint_setup import Known, Observed, focal_length, observe, refined, set_up, thinned
@@ -62,6 +63,7 @@ class KeypointFit:
         scales: The same by body and axis.
         contact: How surely heel and ball of the right, then the left foot touch the ground, shape [T, 4].
         cost: Cost that each start led to, before the best of them went on.
+        views: The keypoints as they were fitted, at the motion's times: sides put right, empty where nobody was seen.
     """
 
     skeleton: Skeleton
@@ -74,6 +76,7 @@ class KeypointFit:
     scales: Scales
     contact: Array
     cost: dict[str, float]
+    views: tuple[Keypoints, ...]
 
 
 def fit_keypoints(
@@ -114,14 +117,16 @@ def fit_keypoints(
         views = agreeing_views(views, cameras, journal)
     else:
         views = [steady_sides(views[0], journal)]
+    views = continuous(views, journal)
     seen = observe(views, cameras)
+    at = np.searchsorted(views[0].times, seen.times - 1e-9)
+    views = [view.frames(at) for view in views]
     guess = None
     if prior is not None and len(views) == 1:
-        shown = views[0].frames(np.searchsorted(views[0].times, seen.times - 1e-9))
-        guess = guess_level(prior, shown, cameras[0] if cameras else None, focal_length(shown.size, fov))
+        guess = guess_level(prior, views[0], cameras[0] if cameras else None, focal_length(views[0].size, fov))
     # Its matrices are small: a second thread costs more than it gives, many times more where others use the processor.
     with threadpool_limits(limits=1):
-        return _Fitter(skeleton, seen, cameras, known, guess, towards, progress).fit()
+        return _Fitter(skeleton, views, seen, cameras, known, guess, towards, progress).fit()
 
 
 @dataclass(eq=False)
@@ -129,6 +134,7 @@ class _Fitter:
     """One fit: what it is given, and how it goes from few frames to all of them."""
 
     skeleton: Skeleton
+    views: Sequence[Keypoints]
     seen: Observed
     cameras: Sequence[Camera] | None
     known: Known
@@ -211,6 +217,7 @@ class _Fitter:
             Scales(body.skeleton.body_names, np.einsum("g,gbx->bx", factors, body.masks)),
             found.contact,
             cost,
+            tuple(self.views),
         )
 
 

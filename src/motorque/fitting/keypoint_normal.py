@@ -150,7 +150,7 @@ class Factored:
     """A factored system; raises `numpy.linalg.LinAlgError` where the matrix is not positive definite."""
 
     def __init__(self, system: NormalEquations, damping: float) -> None:
-        self.system = system
+        self.system, self.damping = system, damping
         frames, n, shared = system.frames, system.local, system.shared
         size = frames * n
         band = 3 * n - 1 if frames > 2 else 2 * n - 1 if frames > 1 else n - 1
@@ -184,15 +184,37 @@ class Factored:
         shared = np.asarray(-np.linalg.solve(self.schur, system.shared_gradient - border.T @ own))
         return -(own + self.spread @ shared).reshape(shape), shared
 
-    def covariance(self, frames: NDArray[np.int64]) -> Array:
-        """Covariance of the local unknowns in some frames, everything else open, shape [len(frames), n, n]."""
-        n = self.system.local
-        result = np.empty((len(frames), n, n))
-        inverse = np.linalg.inv(self.schur)
-        for k, frame in enumerate(frames):
-            right = np.zeros((self.system.frames * n, n))
-            at = slice(frame * n, (frame + 1) * n)
-            right[at] = np.eye(n)
-            own = self.spread[at]
-            result[k] = self._banded(right)[at] + own @ inverse @ own.T
-        return result
+    def covariance(self) -> Array:
+        """Covariance of each frame's local unknowns, everything else open, shape [T, n, n].
+
+        Two frames together are one block of a block tridiagonal matrix. With its Schur complements ``D`` from the front
+        and the blocks ``B`` beside the diagonal, the inverse's own blocks follow from the back:
+        ``S_k = D_k⁻¹ + D_k⁻¹ B_k S_(k+1) B_kᵀ D_k⁻¹`` (Takahashi's recursion). What the shared unknowns leave open is
+        added by their border.
+        """
+        system, n = self.system, self.system.local
+        frames, pairs = system.frames, (system.frames + 1) // 2
+        diagonal = np.tile(np.eye(2 * n), (pairs, 1, 1))  # an even number of frames: the last may stand for nothing
+        beside = np.zeros((max(pairs - 1, 0), 2 * n, 2 * n))
+        own = system.diagonal * (1 + self.damping * np.eye(n)) + FLOOR * np.eye(n)
+        diagonal[:, :n, :n] = own[::2]
+        diagonal[: frames // 2, n:, n:] = own[1::2]
+        diagonal[: frames // 2, :n, n:] = system.next[::2]
+        diagonal[: frames // 2, n:, :n] = system.next[::2].swapaxes(-1, -2)
+        later = system.next[1::2]
+        beside[: len(later), n:, :n] = later
+        index = np.arange(n)
+        for odd in (0, 1):
+            second = system.second[odd::2]
+            beside[: len(second), odd * n + index, odd * n + index] = second
+        inverse = np.empty_like(diagonal)
+        for k in range(pairs):
+            if k:
+                diagonal[k] -= beside[k - 1].T @ inverse[k - 1] @ beside[k - 1]
+            inverse[k] = np.linalg.inv(diagonal[k])
+        for k in range(pairs - 2, -1, -1):
+            across = inverse[k] @ beside[k]
+            inverse[k] += across @ inverse[k + 1] @ across.T
+        local = np.stack([inverse[:, :n, :n], inverse[:, n:, n:]], axis=1).reshape(-1, n, n)[:frames]
+        spread = self.spread.reshape(frames, n, -1)
+        return np.asarray(local + spread @ np.linalg.inv(self.schur) @ spread.swapaxes(-1, -2))

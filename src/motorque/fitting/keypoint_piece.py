@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
-from scipy.interpolate import interp1d
 from scipy.spatial.transform import Rotation, Slerp
 
 from motorque.fitting.keypoint_problem import KeypointProblem, State
@@ -20,9 +19,6 @@ WIDER, WIDER_WITH_PRIOR = 1.3, 1.6
 """Factors on standard deviations, without and with a motion prior: curvature knows of noise, not of what the model gets
 wrong. With them 90 % bands hold 90 % of the errors on rendered motions of people that the prior was not trained on, the
 validation part; what they hold on the held-back part is a figure of `benchmarks/rendered_motions.py`."""
-
-STD_FRAMES = 12
-"""Frames in which standard deviations are computed; between them they are interpolated."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +47,11 @@ def piece(problem: KeypointProblem, solution: Solution) -> Piece:
 
 
 def _covariance(problem: KeypointProblem, solution: Solution) -> Array:
-    frames = len(problem.times)
-    chosen = np.unique(np.linspace(0, frames - 1, min(frames, STD_FRAMES)).round().astype(np.int64))
     try:
-        some = solution.equations.factored(0.0).covariance(chosen)
+        found = solution.equations.factored(0.0).covariance()
     except LinAlgError:  # nothing is known of something; with a little damping it is at least a number
-        some = solution.equations.factored(1e-6).covariance(chosen)
-    some = some * (WIDER if problem.guess is None else WIDER_WITH_PRIOR) ** 2
-    if len(chosen) == 1:
-        return np.repeat(some, frames, axis=0)
-    return np.asarray(interp1d(problem.times[chosen], some, axis=0)(problem.times))
+        found = solution.equations.factored(1e-6).covariance()
+    return found * (WIDER if problem.guess is None else WIDER_WITH_PRIOR) ** 2
 
 
 def joined(pieces: Sequence[Piece]) -> Piece:

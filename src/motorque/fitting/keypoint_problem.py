@@ -72,6 +72,9 @@ class State:
 
     def at(self, times: Array, wanted: Array) -> State:
         """The state of frames at ``times`` [s] at other times, interpolated, shape [T']."""
+        if len(times) == 1:
+            every = np.zeros(len(wanted), dtype=np.int64)
+            return State(self.position[every], self.rotation[every], self.angles[every], self.shared)
         between = np.clip(wanted, times[0], times[-1])
         return State(
             CubicSpline(times, self.position)(between),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from motorque.errors import DataError
 from motorque.fitting.keypoint_attachments import ATTACHMENTS, GROUPS
 from motorque.fitting.keypoint_body import KeypointBody
+from motorque.fitting.keypoint_gaps import FEWEST_KEYPOINTS
 from motorque.fitting.keypoint_problem import KeypointProblem, Shared, State
 from motorque.fitting.keypoint_start import CAMERA_TO_LEVEL, facing, place, poses_from_space, space_from_detector
 from motorque.fitting.keypoint_views import View, free_rotation
@@ -43,8 +44,6 @@ PELVIS_HEIGHT = 0.93
 """Height of the generic pelvis' frame above the floor while standing [m]."""
 LEAST_CONFIDENCE = 0.05
 """A keypoint that the detector doubts counts at least this much: its doubt is not about where the point is."""
-FEWEST_KEYPOINTS = 6
-"""A frame with fewer keypoints than this shows nobody."""
 
 
 @dataclass(frozen=True)

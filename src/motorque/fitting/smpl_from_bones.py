@@ -2,7 +2,7 @@
 
 Each body of the tree turns as one bone of the file does. Between the two lies a fixed rotation, which makes SMPL's
 T-pose the zero: the file's own rest pose is brought into it by turning each limb's bone the shortest way until it
-points where SMPL's does. Rest joints are the file's own lengths in that T-pose, so that the tree's joint centres are
+points where SMPL's does, feet with their shanks. Rest joints are the file's own lengths in that T-pose, so that the tree's joint centres are
 the file's again.
 """
 
@@ -66,6 +66,8 @@ _ARM = {
 _ICLONE = {"hip": _LEG, "knee": _LEG, "ankle": _FOOT, "foot": _FOOT}
 
 _DOWN, _AHEAD = np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
+# From ankle to ball in a foot whose sole is level, as `rest_joints` has it
+_FOOT_SLOPE = np.array([0.958, -0.287, 0.0])
 _SIDEWARD = {"left": np.array([0.0, 0.0, -1.0]), "right": np.array([0.0, 0.0, 1.0])}
 _NEXT = {"hip": "knee", "knee": "ankle", "ankle": "foot", "shoulder": "elbow", "elbow": "wrist"}
 
@@ -175,21 +177,29 @@ def _from_rest(name: str, family: str, positions: Array, turns: Array) -> Array:
         turns: Rotations of the bones into ground, shape [T, 24, 3, 3].
     """
     side, role = _role(name)
-    axes = np.eye(3)
-    if family == "BVH (iClone)":
-        axes = _ICLONE.get(role, _ARM[side] if side else axes)
+    own_axes = family == "BVH (iClone)"
+
+    def axes_of(part: str) -> Array:
+        return _ICLONE.get(part, _ARM[side] if side else np.eye(3)) if own_axes else np.eye(3)
+
+    def direction(part: str) -> Array:
+        """Where the next joint lies in the rest pose, in ground."""
+        first, last = (SMPL_JOINTS.index(f"{side}_{r}") for r in (part, _NEXT[part]))
+        span = (positions[:, last] - positions[:, first]) @ TO_GROUND.T
+        return unit(axes_of(part) @ np.einsum("tji,tj->i", turns[:, first], span))
+
     follower = {"foot": "ankle"}.get(role, role)  # the toes are turned with the foot
-    end = _NEXT.get(follower)
-    if end is None:
-        return axes.T
-    first, last = (SMPL_JOINTS.index(f"{side}_{r}") for r in (follower, end))
-    span = (positions[:, last] - positions[:, first]) @ TO_GROUND.T
-    own = _ICLONE.get(follower, axes) if family == "BVH (iClone)" else axes
-    found = own @ np.einsum("tji,tj->i", turns[:, first], span)
-    if follower == "ankle":  # a foot is turned about the vertical only: soles are level in both rest poses
-        return np.asarray(axes.T @ _shortest(_AHEAD, unit(found * (1.0, 0.0, 1.0))))
-    wanted = _DOWN if follower in ("hip", "knee") else _SIDEWARD[side]
-    return np.asarray(axes.T @ _shortest(wanted, unit(found)))
+    if follower not in _NEXT:
+        turn = np.eye(3)
+    elif follower == "ankle" and own_axes:
+        turn = _shortest(_FOOT_SLOPE, direction("ankle"))
+    elif follower == "ankle":
+        # A splayed leg's sole is splayed with it: with the shank brought under the knee only toe-out is left.
+        shank = _shortest(_DOWN, direction("knee"))
+        turn = shank @ _shortest(_AHEAD, unit((shank.T @ direction("ankle")) * (1.0, 0.0, 1.0)))
+    else:
+        turn = _shortest(_DOWN if follower in ("hip", "knee") else _SIDEWARD[side], direction(follower))
+    return np.asarray(axes_of(role).T @ turn)
 
 
 def _shortest(start: Array, end: Array) -> Array:
