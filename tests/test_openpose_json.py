@@ -85,6 +85,24 @@ def test_gaps_between_frames_and_numbers_that_start_late(tmp_path: Path) -> None
     assert "warning: the person is not found at 0.17 s" in said
 
 
+def test_files_of_a_part_of_the_video_keep_their_frames(tmp_path: Path) -> None:
+    times = np.arange(91) / 30
+    folder = write_frames(tmp_path / "part", [[person(17)]] * 40, first=50)
+    part, said = read(folder, fps=None, times=times)
+    np.testing.assert_allclose(part.times, times[50:90])
+    assert "assumption: the first file has the number 50: frames are counted from 0 in the video" in said
+    assert "1.67 s" in said
+    for first in (0, 1):  # both are usual
+        whole, said = read(write_frames(tmp_path / f"whole{first}", [[person(17)]] * 91, first=first), times=times)
+        np.testing.assert_allclose(whole.times, times)
+        assert said == ""
+    cut, said = read(write_frames(tmp_path / "cut", [[person(17)]] * 91, first=300), times=times)
+    np.testing.assert_allclose(cut.times, times)
+    assert "warning: the files have the numbers 300 to 390: number 300 is taken for the first of the video's 91" in said
+    _, said = read(folder)
+    assert "warning: the files have the numbers 50 to 89: number 50 is taken for the video's first frame" in said
+
+
 def test_one_person_is_followed_by_place(tmp_path: Path) -> None:
     """Two walk towards each other, listed in any order; a third one appears in a single frame."""
     frames = []

@@ -59,7 +59,7 @@ def read_openpose(
     folder = Path(folder)
     files = _files(folder)
     numbers = np.array([number for number, _ in files])
-    numbers = numbers - numbers[0]
+    numbers = numbers - _zero(numbers, times, journal, str(folder))
     if times is not None:
         if numbers[-1] >= len(times):
             raise DataError(
@@ -104,6 +104,27 @@ def read_openpose(
     keypoints = Keypoints(when, points, confidence, names, size, source)
     check_keypoints(keypoints, journal, about=str(folder))
     return keypoints
+
+
+def _zero(numbers: NDArray[np.int64], times: Array | None, journal: Journal, about: str) -> int:
+    """Which number the video's first frame has.
+
+    Programs count from 0 or 1. Files that begin later are of a part of the video, as OpenPose's ``--frame_first``
+    leaves it, or of a longer one that was cut.
+    """
+    first, last = int(numbers[0]), int(numbers[-1])
+    if first <= 1:
+        return first
+    if times is not None and last < len(times):
+        journal.assume(
+            f"the first file has the number {first}: frames are counted from 0 in the video, so it is that at "
+            f"{times[first]:.2f} s",
+            about,
+        )
+        return 0
+    where = "the video's first frame" if times is None else f"the first of the video's {len(times)} frames"
+    journal.warn(f"the files have the numbers {first} to {last}: number {first} is taken for {where}", about)
+    return first
 
 
 def _files(folder: Path) -> list[tuple[int, Path]]:
