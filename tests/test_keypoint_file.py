@@ -154,6 +154,19 @@ def test_what_was_kept_and_is_damaged_is_made_anew(tmp_path: Path, video: Path) 
     same(mq.read_keypoints(cache), found.keypoints)
 
 
+def test_nothing_else_is_written_over(tmp_path: Path, video: Path) -> None:
+    precious = {"notes.txt": b"precious", "text.npz": b"precious"}
+    for name, first in (("other.npz", "a"), ("motion.npz", "times")):
+        whole = io.BytesIO()
+        np.savez_compressed(whole, **{first: np.zeros(3)})  # type: ignore[arg-type]
+        precious[name] = whole.getvalue()
+    for name, content in precious.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(OutputError, match=f"{name}: is there already and holds no keypoints"):
+            find_keypoints(video, detector=FigureFinder(), cache=tmp_path / name, journal=Journal())
+        assert (tmp_path / name).read_bytes() == content
+
+
 def test_nothing_is_kept_of_a_failure(tmp_path: Path, video: Path) -> None:
     cache = tmp_path / "k.npz"
     with pytest.raises(DataError, match="nobody is found"):

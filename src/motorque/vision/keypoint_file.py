@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from motorque.errors import DataError, FileFormatError
+from motorque.errors import DataError, FileFormatError, OutputError
 from motorque.files.output import replacing
 from motorque.journal import Notice
 from motorque.series import Keypoints
 
 VERSION = 1
 """Of the layout."""
+
+_FIRST = slice(30, 39)
+"""Where a zip archive has the name of its first file (PKWARE's APPNOTE, 4.3.7), and how long ``times.npy`` is."""
 
 LARGEST = 2**31
 """Bytes that an archive may unpack to: an hour at 60 Hz with all points takes 130 MB."""
@@ -106,6 +110,26 @@ def write_keypoints(path: Path | str, keypoints: Keypoints | VideoKeypoints) -> 
         arrays["world"] = k.world
     with replacing(path) as scratch, open(scratch, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def check_ours(path: Path) -> None:
+    """Refuse to write over what is no keypoint file of motorque's.
+
+    Its archives begin with their ``times`` and have an ``about``; a damaged one is still known by its beginning.
+
+    Raises:
+        OutputError: A file is there, with something else in it.
+    """
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        start = file.read(_FIRST.stop)
+    ours = not start or (start.startswith(b"PK") and start[_FIRST] == b"times.npy")
+    if start and ours:
+        with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+            ours = "about.npy" in archive.namelist()
+    if not ours:
+        raise OutputError(f"{path}: is there already and holds no keypoints of motorque's; choose another name")
 
 
 def read_video_keypoints(path: Path | str) -> VideoKeypoints:

@@ -20,7 +20,13 @@ from motorque.vision.camera_motion import CameraMotion
 from motorque.vision.detector import Detector, Person
 from motorque.vision.frame_choice import FrameChoice
 from motorque.vision.keypoint_checks import check_keypoints
-from motorque.vision.keypoint_file import VideoKeypoints, content_hash, read_video_keypoints, write_keypoints
+from motorque.vision.keypoint_file import (
+    VideoKeypoints,
+    check_ours,
+    content_hash,
+    read_video_keypoints,
+    write_keypoints,
+)
 from motorque.vision.openpose_json import read_openpose
 from motorque.vision.person import Follower, spans
 from motorque.vision.picture import turned as turn_picture
@@ -67,7 +73,7 @@ def find_keypoints(
         FileFormatError: The file is no video, or cannot be read.
         DataError: Nobody is in it, or not that many people; no frame lies between the times; an unknown detector.
         MissingExtraError: The detector is not installed.
-        OutputError: The result cannot be kept at ``cache``.
+        OutputError: The result cannot be kept at ``cache``, or a file is there that is something else.
     """
     path = Path(path)
     if not fps > 0:
@@ -75,6 +81,8 @@ def find_keypoints(
     if turn not in (None, 0, 90, 180, 270):
         raise DataError(f"the picture cannot be turned by {turn} degrees; give 0, 90, 180 or 270")
     own = Journal(listener=lambda notice: journal.add(notice.kind, notice.text, notice.about))
+    if cache is not None:
+        check_ours(cache)
     video = Video(path, journal=own)
     video.check_interval(start, end)
     if not isinstance(detector, str | Path):
