@@ -88,8 +88,8 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
     """
     inputs, options, cameras = given.inputs, given.options, found.cameras
     views = [view.as_shown() if cameras is not None else view.keypoints for view in found.keypoints]
-    _check_frames(inputs[0], views)
     _check_length(given, views)
+    _check_frames(inputs[0], views)
     with clock("fitting the skeleton to the keypoints", 0.55):
         skeleton = fullbody() if given.generic is None else given.generic.skeleton
         fit = fit_keypoints(
@@ -167,10 +167,10 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
 def _check_frames(about: Path, views: Sequence[Keypoints]) -> None:
     """Refuse what shows the person too seldom to be a movement."""
     most = max(int(view.seen.any(1).sum()) for view in views)
-    if most < FEWEST_FRAMES:
+    if most < FEWEST_IN_VIDEO:
         raise DataError(
-            f"{about}: the person is seen in {most} of the frames looked at, accelerations need {FEWEST_FRAMES}; give "
-            "a longer video or interval, or more frames a second"
+            f"{about}: the person is seen in {most} of the frames looked at, accelerations need {FEWEST_IN_VIDEO}; "
+            "give a longer video or interval, or more frames a second"
         )
 
 
