@@ -154,6 +154,16 @@ def test_what_was_kept_and_is_damaged_is_made_anew(tmp_path: Path, video: Path) 
     same(mq.read_keypoints(cache), found.keypoints)
 
 
+@pytest.mark.parametrize(("fps", "few"), [(30, False), (10, False), (6, True)])
+def test_few_frames_a_second_are_said(tmp_path: Path, video: Path, fps: float, few: bool) -> None:
+    cache = tmp_path / "k.npz"
+    for _ in range(2):  # also of what was kept
+        journal = Journal()
+        find_keypoints(video, detector=FigureFinder(), fps=fps, cache=cache, journal=journal)
+        said = [notice.text for notice in journal.notices if notice.kind == "warning"]
+        assert any(f"only {fps} frames a second are looked at" in text for text in said) == few
+
+
 def test_nothing_else_is_written_over(tmp_path: Path, video: Path) -> None:
     precious = {"notes.txt": b"precious", "text.npz": b"precious"}
     for name, first in (("other.npz", "a"), ("motion.npz", "times")):

@@ -16,6 +16,10 @@ HARDLY_EVER = 0.2
 EDGE = 0.04
 """Share of the picture's size within which a body part is at its edge."""
 
+LEAST_RATE = 10.0
+"""Frames a second [Hz] below which a movement is more guessed than seen between them: of a walker's foot, 99.7 % of the
+signal lie below 6 Hz (Winter, Sidwall and Hobson 1974, J Biomech 7: 157-159), and 10 frames a second show 5 Hz."""
+
 PARTS = {
     "head": ("nose", "ear_r", "ear_l", "eye_r", "eye_l", "head_top"),
     "right arm": ("elbow_r", "wrist_r"),
@@ -45,6 +49,17 @@ def check_keypoints(keypoints: Keypoints, journal: Journal, *, about: str) -> No
         what = f"{share} hidden almost all the time ({', '.join(hidden)})" if share.startswith("half") else ""
         journal.warn(
             (what or f"{share} hidden almost all the time") + "; those angles rest on what is usual, not on the video",
+            about,
+        )
+
+
+def check_rate(keypoints: Keypoints, journal: Journal, *, about: str) -> None:
+    """Record that the frames are too far apart to show a movement."""
+    step = float(np.median(np.diff(keypoints.times)))
+    if step > 1.05 / LEAST_RATE:
+        journal.warn(
+            f"only {1 / step:.2g} frames a second are looked at: what happens between them is not seen, and speeds and "
+            f"forces are guessed; give {LEAST_RATE:g} at least, better 30 (--fps, or another recording)",
             about,
         )
 

@@ -19,7 +19,7 @@ from motorque.series import Keypoints
 from motorque.vision.camera_motion import CameraMotion
 from motorque.vision.detector import Detector, Person
 from motorque.vision.frame_choice import FrameChoice
-from motorque.vision.keypoint_checks import check_keypoints
+from motorque.vision.keypoint_checks import check_keypoints, check_rate
 from motorque.vision.keypoint_file import (
     VideoKeypoints,
     check_ours,
@@ -172,6 +172,7 @@ def _from_json(
     keypoints = keypoints.between(start, end)
     chosen = FrameChoice.of_rate(video.rate, fps).choose((k, float(time)) for k, time in enumerate(keypoints.times))
     keypoints = keypoints.frames(np.array([k for k, _ in chosen]))
+    check_rate(keypoints, journal, about=str(video.path))
     return VideoKeypoints(keypoints, 0, video.focal_length, (), tuple(journal.notices))
 
 
@@ -231,6 +232,7 @@ def _detect(
     scale = np.array(size) / np.array(shown[::-1] if turn in (90, 270) else shown)
     keypoints = _collect(times, people, detector, size, scale)
     check_keypoints(keypoints, journal, about=about)
+    check_rate(keypoints, journal, about=about)
     return VideoKeypoints(keypoints, turn, video.focal_length, tuple(camera.moving))
 
 
