@@ -62,6 +62,10 @@ def test_otherwise_they_are_taken_in_order_and_that_is_said(videos: list[str]) -
 def test_another_number_of_cameras() -> None:
     with pytest.raises(DataError, match=r"2 videos, but 3 cameras in the calibration \(a, b, c\)"):
         match(["a", "b", "c"], ["x.mp4", "y.mp4"])
+    with pytest.raises(
+        DataError, match=r"1 video, but 2 cameras in the calibration \(a, b\); give one video per camera"
+    ):
+        match(["a", "b"], ["x.mp4"])
     with pytest.raises(DataError, match="3 videos, but 2 cameras"):
         match(["cam1", "cam2"], ["cam1.mp4", "cam2.mp4", "cam3.mp4"])
 

@@ -113,10 +113,14 @@ def test_one_person_is_followed_by_place(tmp_path: Path) -> None:
     large, said = read(folder)
     np.testing.assert_allclose(large.points[:, 0, 0], 100 + 5 * np.arange(40))
     assert "assumption: up to 3 people are in a frame; the largest when the first appeared is followed" in said
-    small, _ = read(folder, person=1)
+    small, said = read(folder, person=1)
+    assert "the second largest (number 1) is followed" in said
     np.testing.assert_allclose(small.points[:, 0, 0], 500 - 2 * np.arange(40))
     with pytest.raises(DataError, match="no frame shows 4 people at once, at most 3; choose --person 0 to 2"):
         read(folder, person=3)
+    alone = write_frames(tmp_path / "alone", [[person(25)]] * 3)
+    with pytest.raises(DataError, match="no frame shows 8 people at once, at most 1; leave --person out"):
+        read(alone, person=7)
 
 
 def test_somebody_else_after_a_long_absence_is_said(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from motorque.vision.camera_motion import CameraMotion
 from motorque.vision.detector import Person, Region
 from motorque.vision.keypoint_checks import check_keypoints
 from motorque.vision.keypoints import find_keypoints
-from motorque.vision.person import Follower, spans
+from motorque.vision.person import Follower, by_size, spans
 from motorque.vision.picture import turned
 from small_videos import BLUE, NAMES, RED, FigureFinder, Picture, background, draw_figure, write_video
 
@@ -62,7 +62,12 @@ def test_the_largest_is_followed_or_the_one_chosen() -> None:
         journal
     )
     middles, _, journal = followed(frames, person=1)
-    assert np.abs(middles[:, 0] - 60).max() < 4 and "number 1" in said(journal)
+    assert np.abs(middles[:, 0] - 60).max() < 4 and "the second largest (number 1) is followed" in said(journal)
+
+
+def test_people_are_named_by_size() -> None:
+    assert by_size(None).startswith("the largest") and by_size(0) == "the largest (number 0)"
+    assert by_size(1) == "the second largest (number 1)" and by_size(20) == "number 20 by size, counted from 0,"
 
 
 def test_the_person_chosen_comes_later() -> None:

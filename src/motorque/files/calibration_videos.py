@@ -56,7 +56,8 @@ def cameras_for_videos(
     else:
         names = ", ".join(camera.name for camera in cameras)
         raise DataError(
-            f"{len(videos)} videos, but {len(cameras)} cameras in the calibration ({names}); give one video per "
+            f"{len(videos)} video{'s' * (len(videos) > 1)}, but {len(cameras)} camera{'s' * (len(cameras) > 1)} in the "
+            f"calibration ({names}); give one video per "
             "camera, or name the videos after their cameras"
         )
     return tuple(

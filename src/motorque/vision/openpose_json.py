@@ -18,6 +18,7 @@ from motorque.errors import DataError, FileFormatError
 from motorque.journal import Journal
 from motorque.series import Keypoints
 from motorque.vision.keypoint_checks import check_keypoints
+from motorque.vision.person import by_size
 from motorque.vision.point_orders import BY_COUNT, order_of
 
 Array = NDArray[np.float64]
@@ -201,14 +202,12 @@ def _follow(frames: list[Array], times: Array, person: int | None, journal: Jour
         last = (float(time), *places[pick])
     if last is None:
         raise DataError(
-            f"{about}: no frame shows {wanted + 1} people at once, at most {most}"
-            + (f"; choose --person 0 to {most - 1}" if most else "")
+            f"{about}: no frame shows {wanted + 1} people at once, at most {most}; "
+            + ("leave --person out" if most <= 1 else f"choose --person 0 to {most - 1}")
         )
     if most > 1:
         journal.assume(
-            f"up to {most} people are in a frame; "
-            + ("the largest when the first appeared" if person is None else f"number {person}")
-            + " is followed by place (--person chooses)",
+            f"up to {most} people are in a frame; {by_size(person)} is followed by place (--person chooses)",
             about,
         )
     if changes:

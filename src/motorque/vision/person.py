@@ -243,8 +243,10 @@ class Follower:
                 )
             raise DataError(f"{about}: nobody is found in it; is a person in the picture, well lit and not too small?")
         if self.most > 1:
-            who = "the largest when the first appeared" if self.person is None else f"number {self.person}"
-            journal.assume(f"up to {self.most} people are in the picture; {who} is followed (--person chooses)", about)
+            journal.assume(
+                f"up to {self.most} people are in the picture; {by_size(self.person)} is followed (--person chooses)",
+                about,
+            )
         if self.crossings:
             journal.warn(
                 f"somebody else crosses the person's way {spans(self.crossings)}; the keypoints there may be mixed up",
@@ -264,6 +266,14 @@ class Follower:
                 "are different",
                 about,
             )
+
+
+def by_size(person: int | None) -> str:
+    """Who is followed, in words: 0 and nobody in particular are the largest."""
+    if person is None:
+        return "the largest when the first appeared"
+    rank = ("the largest", "the second largest", "the third largest")
+    return f"{rank[person]} (number {person})" if person < len(rank) else f"number {person} by size, counted from 0,"
 
 
 def _middle(person: Person) -> Array:

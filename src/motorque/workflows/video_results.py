@@ -34,6 +34,7 @@ from motorque.series import Camera, Keypoints, Markers, Motion
 from motorque.skeleton.fullbody import Sex, fullbody
 from motorque.skeleton.fullbody_tables import GENERIC_HEIGHT
 from motorque.vision.keypoint_file import VideoKeypoints
+from motorque.vision.person import by_size
 from motorque.vision.projection import project
 from motorque.vision.video import Video
 from motorque.workflows.analyze import DEFAULT_CUTOFF, FEWEST_FRAMES, kinetics_of, smooth
@@ -255,7 +256,7 @@ def _evidence(given: Given, found: Found, fit: KeypointFit) -> VideoEvidence:
                 reprojected=points,
                 video=video,
                 turned=0 if cameras is not None else found.keypoints[number].turned,
-                person="the largest in the picture" if options.person is None else f"number {options.person}",
+                person="the largest in the picture" if options.person is None else by_size(options.person),
                 camera_source="calibration file" if cameras is not None else "estimated with the motion",
             )
         )
