@@ -121,22 +121,6 @@ def test_defaults_of_analyze(folder: Path, calls: list[Any]) -> None:
     assert [options[name] for name in names] == [None] * len(names)
 
 
-def test_names_that_are_no_text_are_printed(folder: Path, calls: list[Any]) -> None:
-    """In a process of its own: its terminal takes UTF-8 and nothing else."""
-    name = b"b\xffd.sto"
-    code = (
-        "import sys, types\nfake = types.ModuleType('motorque.workflows.inverse_dynamics')\n"
-        "fake.id_step = lambda *a, **k: None\nsys.modules[fake.__name__] = fake\n"
-        "from motorque.cli import main\nsys.exit(main(sys.argv[1:]))"
-    )
-    arguments = ["id", "--model", "m.osim", "--motion", "ik.mot", "--out", name]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, env={**os.environ, "PYTHONUTF8": "1"}
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "b\\udcffd.sto" in done.stdout
-
-
 def test_demo_writes_its_recording_and_analyzes_it(folder: Path, calls: list[Any]) -> None:
     assert run("demo --out out/demo") == 0
     (name, args, options) = calls[0]
