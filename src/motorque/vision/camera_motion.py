@@ -24,6 +24,10 @@ TILE = 64
 CLEAR = 0.08
 """Height of the correlation's peak from which a part's shift counts: unrelated parts reach 0.05."""
 
+REFERENCE = 5.0
+"""For so long [s] a look serves as the reference that later ones are compared with too: slow pans and zooms stay below
+:data:`STEADY` from one look to the next. After more, light and shadows may have changed."""
+
 STEADY = 0.004
 """Shift, as a share of the picture's longer side, from which the camera is said to move: 5 px of 1280. Compression and
 rolling shadows stay below 0.002."""
@@ -33,6 +37,8 @@ rolling shadows stay below 0.002."""
 class CameraMotion:
     """Looks at the background about twice a second; cheap enough to run beside a detector."""
 
+    _first: tuple[float, Array, NDArray[np.bool_]] | None = None
+    _crept: list[float] = field(default_factory=list)
     _last: Array | None = None
     _time: float = -np.inf
     _clear: NDArray[np.bool_] | None = None
@@ -56,12 +62,24 @@ class CameraMotion:
             shift = _background_shift(self._last, small, clear & self._clear)
             if shift is not None:
                 self.shifts.append((time, shift / max(small.shape)))
+        self._compare(time, small, clear)
         self._last, self._clear, self._time = small, clear, time
+
+    def _compare(self, time: float, small: Array, clear: NDArray[np.bool_]) -> None:
+        """Look whether the background has crept away since the reference."""
+        if self._first is not None and self._first[1].shape == small.shape and time - self._first[0] <= REFERENCE:
+            since, before, free = self._first
+            shift = _background_shift(before, small, clear & free)
+            if shift is None or shift / max(small.shape) <= STEADY:
+                return
+            # Every look since then is of the movement: it has no moment of its own.
+            self._crept += [*(at for at, _ in self.shifts if since < at < time), time]
+        self._first = (time, small, clear)
 
     @property
     def moving(self) -> list[float]:
         """When the camera moved [s]."""
-        return [time for time, shift in self.shifts if shift > STEADY]
+        return sorted({*self._crept, *(time for time, shift in self.shifts if shift > STEADY)})
 
 
 def _shrunk(picture: Picture, step: int) -> Array:
