@@ -102,7 +102,8 @@ def test_pictures_are_shown_as_the_container_asks(tmp_path: Path, turn: int, mir
 
     assert video.size == ((48, 64) if abs(turn) == 90 else (64, 48))
     assert np.abs(frame.picture.astype(int) - expected).mean() < 6
-    assert ("mirrored" in said(journal)) == mirror
+    assert ("left and right may be exchanged" in said(journal)) == mirror
+    assert [notice.kind for notice in journal.notices] == ["warning"] * mirror
 
 
 def test_wide_pixels_and_large_pictures(tmp_path: Path) -> None:

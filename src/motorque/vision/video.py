@@ -241,7 +241,11 @@ class Video:
                 self._about,
             )
         if orientation.mirrored:
-            self._journal.info("the file asks to be shown mirrored; so it is", self._about)
+            self._journal.warn(
+                "the file asks to be shown mirrored, as some front cameras do; so it is, and left and right may be "
+                "exchanged in every result",
+                self._about,
+            )
         return orientation
 
 
