@@ -120,5 +120,5 @@ def test_the_report_shows_the_keypoints_that_were_fitted() -> None:
         assert view.reprojection is not None
         np.testing.assert_array_equal(view.times, fit.motion.times)
         np.testing.assert_allclose(np.nanmedian(view.reprojection), np.nanmedian(off_by), atol=0.5)
-        # between an exchanged frame and one that is not lies one that is neither
-        assert np.nanquantile(view.reprojection, 0.98) < 40.0
+        # (between an exchanged frame and one that is not lies one that is neither)
+        assert np.nanquantile(view.reprojection[24:46], 0.9) < 12.0
