@@ -24,7 +24,7 @@ FLOORS = [
     ["errors", "journal", "progress", "spatial", "signals", "series"],
     ["skeleton"],
     ["mechanics", "files"],
-    ["vision", "fitting", "training"],
+    ["vision", "fitting", "uncertainty", "training"],
     ["synthesis", "estimators", "studies"],
     ["report", "workflows"],
     ["doctor", "cli_arguments", "cli_notices", "cli_steps", "cli", "__main__"],

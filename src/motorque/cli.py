@@ -1,4 +1,4 @@
-"""The command line: ``motorque analyze|keypoints|scale|ik|id|loads|demo|doctor``.
+"""The command line: ``motorque analyze|keypoints|torques|scale|ik|id|loads|demo|doctor``.
 
 Exit codes: 0 done; 1 a fault in motorque or, for ``doctor``, a broken installation; 2 a wrong input, said in one line;
 130 interrupted; 143 terminated.
@@ -149,6 +149,32 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("video", type=kind.existing_file, metavar="VIDEO", help="the video: .mp4, .mov and most others")
     _out(sub, "KEYPOINTS.npz", "the points in pixels, with confidence; kept as they are if made the same way before")
     _detector(sub)
+    _interval(sub)
+
+    sub = add("torques", cli_steps.torques, "From SMPL poses or motion capture's bones to joint torques and a report.")
+    sub.add_argument(
+        "input", type=kind.existing_file, metavar="POSES", help="SMPL poses (.npz), .bvh, .amc, or CMU's .txt"
+    )
+    _out(sub, "DIR", "folder for the results")
+    sub.add_argument("--fps", type=kind.rate, metavar="HZ", help="frames per second; the file's own by default")
+    _mass(sub)
+    sub.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
+    sub.add_argument("--sex", choices=("f", "m", "unknown"), help="for the segments' masses; the file's by default")
+    sub.add_argument(
+        "--up", type=kind.pose_axis, metavar="AXIS", help="up axis of the poses (y, z, -y, -z); found if not given"
+    )
+    sub.add_argument(
+        "--model", type=kind.one_of(".npz", ".pkl"), metavar="FILE", help="your SMPL, SMPL-H or SMPL-X model"
+    )
+    sub.add_argument("--skeleton", type=kind.one_of(".asf"), metavar="FILE.asf", help="skeleton of an .amc")
+    _loads(sub)
+    sub.add_argument(
+        "--contact",
+        choices=("estimated", "none", "spheres"),
+        default="estimated",
+        help="ground forces without --loads: found in the motion, none, or of spheres on a floor at height 0",
+    )
+    sub.add_argument("--rates", metavar="METHOD", help="way to velocities and accelerations, such as central")
     _interval(sub)
 
     sub = add("demo", cli_steps.demo, "Analyze the built-in recording, a generated walk.")

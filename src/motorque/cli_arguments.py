@@ -133,6 +133,14 @@ def axis(text: str) -> str:
     return value
 
 
+def pose_axis(text: str) -> str:
+    """What is up in the world of SMPL poses: ``y``, ``z``, ``-y`` or ``-z``."""
+    value = axis(text)
+    if value.endswith("x"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no up axis of SMPL poses; give y, z, -y or -z")
+    return value
+
+
 def names(text: str) -> tuple[str, ...]:
     """A comma-separated list of names; may be empty (nothing is left out)."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
@@ -248,6 +256,29 @@ def check_two_outputs(first: Path, second: Path) -> None:
     """Refuse two results of the same name, of which one would be lost."""
     if first.resolve() == second.resolve():
         raise OutputError(f"{second}: is the name of two results; give each its own")
+
+
+TORQUE_RESULTS = (
+    "torques.csv",
+    "torques.npz",
+    "kinetics.sto",
+    "kinetics_std.sto",
+    "loads.mot",
+    "poses.npz",
+    "segments.csv",
+    "summary.json",
+    "report.html",
+)
+"""The files that ``torques`` writes."""
+
+
+def check_torques_folder(out: Path, inputs: Sequence[Path | None]) -> None:
+    """Refuse to write over an input, or where nothing can be written."""
+    from motorque.files.output import OutputFolder
+
+    _check_apart([out / name for name in TORQUE_RESULTS], inputs)
+    with contextlib.suppress(_OnlyTrying), OutputFolder(out):
+        raise _OnlyTrying
 
 
 class _OnlyTrying(Exception):

@@ -187,3 +187,32 @@ def loads(options: argparse.Namespace, journal: Journal, progress: Progress) -> 
         options.model, options.motion, mass=options.mass, cutoff=options.cutoff, out=options.out, journal=journal
     )
     return f"loads: {options.out}"
+
+
+def torques(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    """Run ``motorque torques``; returns what to tell the user."""
+    check.check_interval(options.start, options.end)
+    inputs = [options.input, options.model, options.loads, options.skeleton]
+    check.check_torques_folder(options.out, inputs)
+    from motorque.workflows.torques import torques_step
+
+    report = torques_step(
+        options.input,
+        options.out,
+        skeleton=options.skeleton,
+        fps=options.fps,
+        mass=options.mass,
+        height=options.height,
+        sex=options.sex,
+        up=options.up,
+        model=options.model,
+        loads=options.loads,
+        contact=options.contact,
+        rates=options.rates,
+        start=options.start,
+        end=options.end,
+        journal=journal,
+        progress=progress,
+        command=options.command_line,
+    )
+    return f"report: {report}"

@@ -2,8 +2,8 @@
 
 Each body of the tree turns as one bone of the file does. Between the two lies a fixed rotation, which makes SMPL's
 T-pose the zero: the file's own rest pose is brought into it by turning each limb's bone the shortest way until it
-points where SMPL's does, feet with their shanks. Rest joints are the file's own lengths in that T-pose, so that the tree's joint centres are
-the file's again.
+points where SMPL's does, feet with their shanks. Rest joints are the file's own lengths in that T-pose, so that the
+tree's joint centres are the file's again.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _ICLONE = {"hip": _LEG, "knee": _LEG, "ankle": _FOOT, "foot": _FOOT}
 
 _DOWN, _AHEAD = np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
 # From ankle to ball in a foot whose sole is level, as `rest_joints` has it
-_FOOT_SLOPE = np.array([0.958, -0.287, 0.0])
+_FOOT_SLOPE = np.array([0.953, -0.303, 0.0])
 _SIDEWARD = {"left": np.array([0.0, 0.0, -1.0]), "right": np.array([0.0, 0.0, 1.0])}
 _NEXT = {"hip": "knee", "knee": "ankle", "ankle": "foot", "shoulder": "elbow", "elbow": "wrist"}
 
@@ -189,7 +189,7 @@ def _from_rest(name: str, family: str, positions: Array, turns: Array) -> Array:
         return unit(axes_of(part) @ np.einsum("tji,tj->i", turns[:, first], span))
 
     follower = {"foot": "ankle"}.get(role, role)  # the toes are turned with the foot
-    if follower not in _NEXT:
+    if follower not in _NEXT or (role == "foot" and own_axes):
         turn = np.eye(3)
     elif follower == "ankle" and own_axes:
         turn = _shortest(_FOOT_SLOPE, direction("ankle"))

@@ -85,6 +85,7 @@ class Analysis:
         journal: Every repair, assumption and warning.
         timings: Seconds per step.
         video: The videos that the motion was fitted to, or None where it comes from markers.
+        angles_from: Where the angles come from, one sentence; from the rest if empty.
 
     Raises:
         DataError: A shape does not match the motion or the skeleton.
@@ -114,6 +115,7 @@ class Analysis:
     journal: Journal = field(default_factory=Journal)
     timings: Mapping[str, float] = field(default_factory=dict)
     video: VideoEvidence | None = None
+    angles_from: str = ""
 
     def __post_init__(self) -> None:
         frames, bodies, markers = len(self.motion.times), len(self.skeleton.body_names), len(self.marker_names)

@@ -30,8 +30,35 @@ GROUPS = (
     "Position",
 )
 
+# SMPL's ball joints, three rotations each about the axes of the parent's body: joint in the coordinate's name → (joint,
+# group, what people call it, what turns about the parent's axes to the left, up and forward are)
+_BENDS = ("flexion / extension", "rotation", "adduction / abduction")
+_TRUNK_BENDS = ("flexion / extension", "rotation", "bending")
+_BALLS: tuple[tuple[str, str, str, str, tuple[str, str, str]], ...] = (
+    ("hip", "hip", "Hip", "Hip", _BENDS),
+    ("knee", "knee", "Knee", "Knee", _BENDS),
+    ("ankle", "ankle", "Ankle and foot", "Ankle", ("dorsi- / plantarflexion", "rotation", "inversion / eversion")),
+    ("mtp", "mtp", "Ankle and foot", "Toe", ("extension / flexion", "rotation", "inversion / eversion")),
+    ("spine1", "lumbar", "Trunk", "Spine 1", _TRUNK_BENDS),
+    ("spine2", "spine 2", "Trunk", "Spine 2", _TRUNK_BENDS),
+    ("spine3", "spine 3", "Trunk", "Spine 3", _TRUNK_BENDS),
+    ("neck", "neck", "Neck", "Neck", _TRUNK_BENDS),
+    ("head", "head", "Neck", "Head", _TRUNK_BENDS),
+    ("collar", "collar", "Shoulder", "Collar", ("rotation", "protraction / retraction", "elevation / depression")),
+    ("shoulder", "glenohumeral", "Shoulder", "Shoulder", ("rotation", "horizontal flexion / extension", _BENDS[2])),
+    ("elbow", "elbow joint", "Elbow and wrist", "Elbow", ("rotation", "flexion / extension", "adduction / abduction")),
+    ("wrist", "wrist joint", "Elbow and wrist", "Wrist", ("rotation", "deviation", "flexion / extension")),
+    ("hand", "fingers", "Elbow and wrist", "Fingers", ("rotation", "deviation", "flexion / extension")),
+    ("pelvis", "pelvis", "Pelvis", "Pelvis", ("tilt", "rotation", "obliquity")),
+)
+
 # Prefix of the coordinate's name → (joint, group, title). The first that matches counts.
 _NAMES: tuple[tuple[str, str, str, str], ...] = (
+    *(
+        (f"{stem}_r{a}", joint, group, f"{title} {bend}")
+        for stem, joint, group, title, bends in _BALLS
+        for a, bend in zip("xyz", bends, strict=True)
+    ),
     ("pelvis_tilt", "pelvis", "Pelvis", "Pelvic tilt"),
     ("pelvis_list", "pelvis", "Pelvis", "Pelvic obliquity"),
     ("pelvis_rotation", "pelvis", "Pelvis", "Pelvic rotation"),
@@ -84,7 +111,14 @@ _TURNS: dict[str, tuple[tuple[str, str], tuple[str, str], tuple[str, str]]] = {
     "elbow": (("adduction", "abduction"), ("pronation", "supination"), ("flexion", "extension")),
     "forearm": (("adduction", "abduction"), ("pronation", "supination"), ("flexion", "extension")),
     "wrist": (("ulnar deviation", "radial deviation"), ("pronation", "supination"), ("flexion", "extension")),
+    # Arms of a T-pose, thumbs forward
+    "collar": (("depression", "elevation"), ("protraction", "retraction"), ("", "")),
+    "glenohumeral": (("adduction", "abduction"), ("horizontal flexion", "horizontal extension"), _ROTATION[::-1]),
+    "elbow joint": (("", ""), ("flexion", "extension"), ("supination", "pronation")),
+    "wrist joint": (("flexion", "extension"), ("radial deviation", "ulnar deviation"), ("supination", "pronation")),
+    "fingers": (("flexion", "extension"), ("", ""), ("", "")),
 }
+_TURNS |= dict.fromkeys(("spine 2", "spine 3", "head"), _TURNS["lumbar"])
 _TRANSLATIONS = {"tx": ("forward", "backward"), "ty": ("up", "down"), "tz": ("right", "left")}
 
 

@@ -142,18 +142,24 @@ def figure(
         sides = {split_side(skeleton.body_names[c])[1]: c for c in below}
         if "patella" in name.lower():
             continue
-        if set(SIDES) <= set(sides) and len(below) >= 3:  # a pelvis
+        at_root = skeleton.parents[body] == GROUND
+        if set(SIDES) <= set(sides) and len(below) >= 3 and at_root:  # a pelvis
             third = next(c for c in below if c not in (sides["r"], sides["l"]))
             named |= {"hip_r": sides["r"], "hip_l": sides["l"], "lumbar": third}
             for c in below:
                 if c not in (sides["r"], sides["l"], third):
                     bone(body, c, body)
         elif set(SIDES) <= set(sides):  # a trunk with arms
+            for side in SIDES:  # an arm that hangs on a clavicle of its own
+                if "clavicle" in skeleton.body_names[sides[side]].lower() and children[sides[side]]:
+                    sides[side] = children[sides[side]][0]
             middle = 0.5 * (nodes[sides["r"]] + nodes[sides["l"]])
-            spine = middle - nodes[body]
+            low = named.get("lumbar", body)  # a spine of several bodies begins at the pelvis
+            spine = middle - nodes[low]
             neck = point(middle + 0.10 * spine)
-            head = point(neck_to_head(nodes[neck], rotation[:, body, :, 1], spine))
-            named |= {"trunk": body, "neck": neck, "head": head, "shoulder_r": sides["r"], "shoulder_l": sides["l"]}
+            top = _end_of_neck(children, sides[""]) if "" in sides else body
+            head = point(neck_to_head(nodes[neck], rotation[:, top, :, 1], spine))
+            named |= {"trunk": low, "neck": neck, "head": head, "shoulder_r": sides["r"], "shoulder_l": sides["l"]}
             bone(body, neck, body, "spine")
             for side in SIDES:
                 bones.append({"a": neck, "b": sides[side], "side": side, "r": 0.011, "kind": "bone"})
@@ -166,6 +172,13 @@ def figure(
                 tip = point(nodes[body] + np.einsum("tij,j->ti", rotation[:, body], reach))
                 bone(body, tip, body, "spine" if "torso" in name.lower() else "bone")
     return np.stack(nodes, axis=1), bones, named
+
+
+def _end_of_neck(children: dict[int, list[int]], neck: int) -> int:
+    """The last body of a chain that begins with the neck: the head."""
+    while children[neck]:
+        neck = children[neck][0]
+    return neck
 
 
 def neck_to_head(neck: Array, up: Array, spine: Array) -> Array:

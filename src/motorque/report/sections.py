@@ -37,6 +37,8 @@ def curves(found: Results, drawn: Sequence[Plot]) -> list[str]:
             continue
         if name == "angles" and found.video is not None:
             lead = lead.replace("From inverse kinematics", "From the skeleton fitted to the video’s keypoints")
+        if name == "angles" and found.analysis.angles_from:
+            lead = lead.replace("From inverse kinematics.", found.analysis.angles_from)
         if name == "forces" and not found.analysis.loads_measured:
             lead += " Estimated from the motion, not measured."
         content = _tools(found, name, sorted({p.norm_people for _, p in mine if p.norm_people})) + _plot_grid(mine)

@@ -1,0 +1,347 @@
+"""`torques`: from a person's poses on SMPL's tree to joint torques with error bars, files and a report.
+
+What acts on the body besides gravity is taken from measured loads if there are any, else from contact of the feet with
+the ground found in the motion, else it stays with the root: the force and moment that nothing explains.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation, Slerp
+from torch import Tensor
+
+from motorque.errors import DataError, ModelError
+from motorque.files.external_loads import check_cover, read_loads
+from motorque.files.output import OutputFolder
+from motorque.files.smpl_model import read_smpl_model
+from motorque.fitting.ground_loads import estimate_ground_loads
+from motorque.fitting.load_poses import load_poses
+from motorque.journal import Journal
+from motorque.mechanics.arguments import Wrench
+from motorque.mechanics.smpl_dynamics import SMPLDynamics
+from motorque.mechanics.smpl_output import SMPLDynamicsOutput
+from motorque.progress import Progress, silent
+from motorque.report.write import write_report
+from motorque.series import Loads, Motion, Poses
+from motorque.series.markers import within
+from motorque.series.poses import Up
+from motorque.signals.pose_rates import PoseRates
+from motorque.skeleton.anthropometry import BODY_MASS, STATURE, Sex
+from motorque.skeleton.skeleton import Skeleton
+from motorque.skeleton.smpl import SMPL_JOINTS, smpl, smpl_positions
+from motorque.skeleton.smpl_names import anatomical_name, with_anatomical_names
+from motorque.uncertainty.pose_bands import TorqueBands, estimate_pose_noise, torque_bands
+from motorque.workflows.clock import Clock
+from motorque.workflows.torque_files import TorqueRun, torque_analysis, write_torques
+from motorque.workflows.trial_loads import loads_from_file, wrenches_on_bodies
+
+Array = NDArray[np.float64]
+
+FEWEST_FRAMES = 7
+"""Frames under which a recording has no accelerations worth the name; quintic splines, for contact, need six."""
+
+CONTACT_CUTOFF = 6.0
+"""Low-pass cutoff of the motion from which contact is estimated [Hz], as `motorque loads` has it."""
+
+CONTACTS = ("estimated", "none", "spheres")
+"""Ways to ground forces where none were measured: found in the motion as `motorque loads` does; none; or those of
+spheres under the feet that press into a floor at height 0, only as good as the poses are on the floor."""
+
+DEFAULT_RATES = "butterworth"
+"""Way to velocities and accelerations: a low-pass filter of 6 Hz before differences are taken, as usual for gait."""
+
+# Rotation of the world of poses into SMPL's own, with y up
+_UPRIGHT: dict[Up, Array] = {
+    "y": np.eye(3),
+    "z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]),
+    "-y": np.diag([1.0, -1.0, -1.0]),
+    "-z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
+}
+
+
+def torques_step(
+    path: str | Path,
+    out: str | Path,
+    *,
+    skeleton: str | Path | None = None,
+    fps: float | None = None,
+    mass: float | None = None,
+    height: float | None = None,
+    sex: Sex | None = None,
+    up: Up | None = None,
+    model: str | Path | None = None,
+    loads: str | Path | None = None,
+    contact: str = "estimated",
+    rates: str | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    journal: Journal | None = None,
+    progress: Progress = silent,
+    command: str = "",
+) -> Path:
+    """`motorque torques`: a file of poses in, torques, loads and a report out.
+
+    Args:
+        path: The poses, as :func:`motorque.fitting.load_poses.load_poses` reads them.
+        out: Folder for ``torques.csv``, ``torques.npz``, ``kinetics.sto``, ``kinetics_std.sto``, ``loads.mot``,
+            ``poses.npz``, ``segments.csv``, ``summary.json``, ``report.html`` and ``tables/``.
+        skeleton: The ``.asf`` of an ``.amc``.
+        fps: Frames per second; the file's own if None.
+        mass: Body mass [kg]; the file's, else the mean of de Leva's people.
+        height: Stature [m]; the file's, else the mean of de Leva's people.
+        sex: Whose proportions; the file's, else the mean of women and men.
+        up: What is up in the poses' world; found if None.
+        model: An SMPL, SMPL-H or SMPL-X model file, which gives shape parameters their meaning.
+        loads: Measured ground forces (``.mot``) or an ``ExternalLoads`` file, in ground: X is the poses' forward axis,
+            Y their up axis and Z the person's right.
+        contact: One of :data:`CONTACTS`, where no loads are given.
+        rates: Way to velocities and accelerations, a name of ``motorque.signals.pose_rates.METHODS``;
+            :data:`DEFAULT_RATES` if None.
+        start: First time [s].
+        end: Last time [s].
+        journal: Every repair, assumption and warning; also in the report.
+        progress: Told how far it is.
+        command: The command that repeats it, for the report.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        MotorqueError: An input is wrong; nothing is written then.
+    """
+    path, out = Path(path), Path(out)
+    journal = Journal() if journal is None else journal
+    clock = Clock(progress)
+    if contact not in CONTACTS:
+        raise DataError(f"contact is {', '.join(CONTACTS)}, got {contact!r}")
+    method = rates or DEFAULT_RATES
+    with OutputFolder(out) as folder:
+        with clock("reading the poses", 0.05):
+            body = None if model is None else read_smpl_model(model)
+            poses = load_poses(
+                path, skeleton=skeleton, fps=fps, up=up, sex=sex, height=height, mass=mass, model=body, journal=journal
+            )
+            given = None if loads is None else read_loads(loads, journal=journal)
+            kept = within(poses.times, start, end, str(path))
+            _check_frames(poses, kept, path)
+            if given is not None:
+                check_cover(given.times, poses.times[kept], what=str(loads))
+        with clock("forces from outside", 0.2):
+            upright = in_smpls_world(poses)
+            layer, skeleton_here = _person(upright, method, contact if given is None else "none", journal)
+            moving = layer.rates(torch.as_tensor(upright.rotations), torch.as_tensor(upright.translation), upright.rate)
+            smoothed = _as_smoothed(upright, moving, journal)
+            motion = Motion(poses.times, _coordinates(smoothed), skeleton_here.coordinate_names)
+            found: Loads | None = None
+            wrenches: dict[str, Wrench] | None = None
+            if given is not None and loads is not None:
+                journal.assume(
+                    "loads are in ground: X is the axis that SMPL's T-pose faces, Y is up and Z its right", str(loads)
+                )
+                same = np.eye(3)
+                found = loads_from_file(
+                    Path(loads), given, skeleton_here, motion, upright=same, turn=same, cutoff=None, journal=journal
+                )
+            elif contact == "estimated":
+                found = _contact(skeleton_here, motion, smoothed is upright, journal)
+            if found is not None:
+                wrenches = _in_world(wrenches_on_bodies(found), layer)
+        with clock("inverse dynamics", 0.5):
+            result = layer.from_rates(moving, wrenches)
+            _say_root(result, found is not None or contact == "spheres", layer, kept, journal)
+        with clock("error bars", 0.6):
+            bands = _bands(layer, upright, wrenches, kept, journal)
+        with clock("writing files", 0.8):
+            run = TorqueRun(
+                path=path,
+                poses=poses,
+                motion=motion,
+                upright=_UPRIGHT[poses.up],
+                skeleton=skeleton_here,
+                result=result,
+                bands=bands,
+                loads=found,
+                contact="measured" if given is not None else contact,
+                rates=method,
+                kept=kept,
+            )
+            write_torques(folder.path, run)
+        with clock("writing the report", 0.85):
+            files = ((path, "recording"), (skeleton, "skeleton"), (model, "body model"), (loads, "loads"))
+            write_report(torque_analysis(run, files, command=command, journal=journal, clock=clock), folder.path)
+    return out / "report.html"
+
+
+def in_smpls_world(poses: Poses) -> Poses:
+    """The same poses in SMPL's own world, with y up."""
+    turn = _UPRIGHT[poses.up]
+    rest = np.zeros(3) if poses.joint_positions is None else poses.joint_positions[0]
+    rotations = poses.rotations.copy()
+    rotations[:, 0] = turn @ rotations[:, 0]
+    return dataclasses.replace(
+        poses, rotations=rotations, translation=(poses.translation + rest) @ turn.T - rest, up="y"
+    )
+
+
+def _check_frames(poses: Poses, kept: NDArray[np.bool_], path: Path) -> None:
+    count = int(poses.known[kept].sum())
+    if count < FEWEST_FRAMES:
+        what = "one frame has" if count == 1 else f"{count} frames with all their numbers have"
+        raise DataError(
+            f"{path}: {what} no accelerations, which need {FEWEST_FRAMES}; give a longer recording or interval"
+        )
+
+
+def _person(poses: Poses, method: str, contact: str, journal: Journal) -> tuple[SMPLDynamics, Skeleton]:
+    """The layer of a person, and the skeleton under the names that contact and report know."""
+    mass, height, joints = poses.mass, poses.height, poses.joint_positions
+    mean = "the mean of women and men" if poses.sex == "unknown" else "their mean"
+    if mass is None:
+        mass = BODY_MASS[poses.sex] if poses.sex != "unknown" else 0.5 * sum(BODY_MASS.values())
+        journal.assume(f"nobody says how heavy the person is: {mass:.1f} kg, {mean} of de Leva (1996); give --mass")
+    if joints is not None:
+        height = None
+    elif height is None:
+        height = STATURE[poses.sex] if poses.sex != "unknown" else 0.5 * sum(STATURE.values())
+        journal.assume(f"nobody says how tall the person is: {height:.2f} m, {mean} of de Leva (1996); give --height")
+    rest: Tensor | None = None if joints is None else torch.tensor(joints)
+    layer = SMPLDynamics(
+        fps=poses.rate,
+        mass=mass,
+        height=height,
+        sex=poses.sex,
+        joint_positions=rest,
+        rates=method,
+        contact="hunt-crossley" if contact == "spheres" else None,
+    )
+    body = smpl(mass=mass, height=height, sex=poses.sex, joint_positions=rest, rotations="axis-angle")
+    return layer, with_anatomical_names(body)
+
+
+def _bridged(poses: Poses) -> Poses:
+    """The poses without gaps, each joint turned evenly across its own; ends are held."""
+    if poses.known.all():
+        return poses
+    times, rotations = poses.times, poses.rotations.copy()
+    for joint in range(rotations.shape[1]):
+        seen = np.isfinite(rotations[:, joint, 0, 0])
+        if seen.sum() < 2:
+            rotations[:, joint] = rotations[:, joint][seen][0] if seen.any() else np.eye(3)
+        elif not seen.all():
+            between = Slerp(times[seen], Rotation.from_matrix(rotations[seen, joint]))
+            rotations[:, joint] = between(np.clip(times, *times[seen][[0, -1]])).as_matrix()
+    there = np.isfinite(poses.translation[:, 0])
+    places = [np.interp(times, times[there], poses.translation[there, axis]) for axis in range(3)]
+    return dataclasses.replace(poses, rotations=rotations, translation=np.stack(places, axis=1))
+
+
+def _coordinates(poses: Poses) -> Array:
+    """Positions of the axis-angle skeleton without leaps of rotation vectors from one side of a half turn to the other;
+    shape [T, 75].
+    """
+    vectors = poses.rotation_vectors
+    for frame in range(1, len(vectors)):
+        angle = np.linalg.norm(vectors[frame], axis=-1, keepdims=True)
+        axis = vectors[frame] / np.maximum(angle, 1e-9)
+        # The same rotation is any whole turn more about its axis: the one nearest to the frame before.
+        along = (vectors[frame - 1] * axis).sum(-1, keepdims=True)
+        vectors[frame] += 2 * np.pi * np.round((along - angle) / (2 * np.pi)) * axis
+    return smpl_positions(torch.as_tensor(vectors), torch.as_tensor(poses.translation)).numpy()
+
+
+def _as_smoothed(poses: Poses, rates: PoseRates, journal: Journal) -> Poses:
+    """The poses as the way to rates has smoothed them, without gaps; the given ones where neither is of use."""
+    smoothed = dataclasses.replace(
+        poses, rotations=rates.rotation.detach().numpy(), translation=rates.translation.detach().numpy()
+    )
+    missing = ~smoothed.known
+    if missing.any():
+        journal.repair(
+            f"{int(missing.sum())} missing frames are bridged evenly for finding contact and for the pictures; their "
+            "torques are left out",
+            "poses",
+        )
+        return _bridged(smoothed)
+    same = np.allclose(smoothed.rotations, poses.rotations, atol=1e-9)
+    return poses if same else smoothed
+
+
+def _contact(skeleton: Skeleton, motion: Motion, raw: bool, journal: Journal) -> Loads | None:
+    """Ground forces found in the motion, low-pass filtered if it is not smooth yet; None, said, where they can't be."""
+    cutoff = CONTACT_CUTOFF if raw and motion.rate > 2.5 * CONTACT_CUTOFF else None
+    if cutoff is not None:
+        journal.info(f"contact is found in the motion filtered at {cutoff:g} Hz", "contact")
+    try:
+        return estimate_ground_loads(skeleton, motion, cutoff=cutoff, journal=journal)
+    except (DataError, ModelError) as error:
+        journal.warn(
+            f"no ground forces could be found in the motion ({error}); what carries the body is reported at the root, "
+            "and torques of the legs lack it",
+            "contact",
+        )
+        return None
+
+
+def _in_world(placed: Mapping[str, Wrench], layer: SMPLDynamics) -> dict[str, Wrench]:
+    """Wrenches on bodies in ground as the layer takes them: by SMPL's names, in the axes of its world."""
+    turn = layer.skeleton().parent_rotation[0]
+    names = {anatomical_name(joint): joint for joint in SMPL_JOINTS}
+    return {names[name]: (force @ turn, moment @ turn) for name, (force, moment) in placed.items()}
+
+
+def _say_root(
+    result: SMPLDynamicsOutput, explained: bool, layer: SMPLDynamics, kept: NDArray[np.bool_], journal: Journal
+) -> None:
+    """Say what the root's wrench is in this run, and how large."""
+    force, moment = (
+        float(np.nanmean(np.linalg.norm(x.detach().numpy()[kept], axis=-1)))
+        for x in (result.root_force, result.root_moment)
+    )
+    weight = float(layer.skeleton().total_mass()) * 9.80665
+    if explained:
+        journal.info(
+            f"the loads leave {force:.0f} N ({force / weight:.0%} of body weight) and "
+            f"{moment:.0f} N·m unexplained at the pelvis on average",
+            "root",
+        )
+    else:
+        journal.warn(
+            "nothing says what carries the body, so all of it stands at the pelvis as a force and moment "
+            f"({force:.0f} N and {moment:.0f} N·m on average): torques of arms, neck and trunk above "
+            "the pelvis are right all the same, those of the legs are as if they hung in the air",
+            "root",
+        )
+
+
+def _bands(
+    layer: SMPLDynamics,
+    poses: Poses,
+    loads: Mapping[str, Wrench] | None,
+    kept: NDArray[np.bool_],
+    journal: Journal,
+) -> TorqueBands | None:
+    noise = estimate_pose_noise(poses)
+    if noise is None:
+        journal.warn(
+            "too few frames follow each other to tell the poses' noise, so torques have no error bars", "bands"
+        )
+        return None
+    bands = torque_bands(layer, poses, noise, loads=loads)
+    body = np.nanmean(bands.torques[kept][:, 1:], axis=(0, 2))
+    worst = int(body.argmax()) + 1
+    journal.info(
+        f"the poses' noise from frame to frame is {np.median(noise.rotation):.2g} rad (median of joints; largest "
+        f"{noise.rotation.max():.2g} rad at {SMPL_JOINTS[int(noise.rotation.argmax())]}) and "
+        f"{1000 * noise.translation.mean():.1f} mm of the root; from it torques get a standard deviation of "
+        f"{np.median(body):.2g} N·m (median of joints; {SMPL_JOINTS[worst]} has {body[worst - 1]:.2g}), "
+        f"by {bands.draws} draws through the whole chain. Not in these bands: errors that last longer than a few "
+        "frames, what smoothing takes away, masses, joint centres and how contact follows the noise",
+        "bands",
+    )
+    return bands
