@@ -52,6 +52,11 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.fitting.marker_placement import place_markers as place_markers
     from motorque.fitting.motion_prior import MotionPrior as MotionPrior
     from motorque.fitting.motion_prior import PoseGuess as PoseGuess
+    from motorque.fitting.pose_smoothing import SmoothedPoses as SmoothedPoses
+    from motorque.fitting.pose_smoothing import smooth_poses as smooth_poses
+    from motorque.fitting.refine import RefineSettings as RefineSettings
+    from motorque.fitting.refine import refine_poses as refine_poses
+    from motorque.fitting.refine_adam import refine_adam as refine_adam
     from motorque.fitting.retarget import proportions as proportions
     from motorque.fitting.retarget import retarget as retarget
     from motorque.fitting.retarget_source import segment_axes as segment_axes
@@ -263,8 +268,13 @@ _ROOM = {
     "place_markers": "fitting.marker_placement",
     "poses_from_bones": "fitting.smpl_from_bones",
     "proportions": "fitting.retarget",
+    "RefineSettings": "fitting.refine",
+    "refine_adam": "fitting.refine_adam",
+    "refine_poses": "fitting.refine",
     "retarget": "fitting.retarget",
     "segment_axes": "fitting.retarget_source",
+    "SmoothedPoses": "fitting.pose_smoothing",
+    "smooth_poses": "fitting.pose_smoothing",
     # learned
     "LearnedPrior": "estimators.keypoint_prior.prior",
     # whole steps: joint moments of a Motion under Loads, and the command line's from files to files
