@@ -92,6 +92,21 @@ def test_two_people_are_seen_and_either_can_be_followed(detector: Detector, data
     assert found.seen.any(1).mean() > 0.9 and found.world is not None
 
 
+def test_somebody_small_beside_somebody_large_is_seen(detector: Detector, data: Path) -> None:
+    """Somebody cut from one video walks into another: in the picture as a whole, only the large one is found."""
+    video = data / "video"
+    large = pictures(video / "opencap_squat/video.mp4", 2.0, 2.05)[0]
+    walk = pictures(video / "opencap_walk/video.mp4", 0.5, 0.55)[0]
+    (walker,) = detector.everybody(walk)
+    low, high = walker.points.min(0).astype(int) - 40, walker.points.max(0).astype(int) + 40
+    cut = walk[low[1] : high[1], low[0] : high[0]][:, :200]
+    picture = large.copy()
+    picture[520 : 520 + cut.shape[0], 520:720] = cut
+    people = detector.everybody(picture)
+    assert len(detector.everybody(large)) == 1 and len(people) == 2
+    assert np.abs(np.median(people[1].points - walker.points + low, axis=0) - [520, 520]).max() < 15
+
+
 def test_nobody_in_the_video(detector: Detector, tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", [background((240, 320))] * 8)
     with pytest.raises(DataError, match="nobody is found in it"):

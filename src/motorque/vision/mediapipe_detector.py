@@ -148,6 +148,10 @@ class MediaPipeDetector:
     def everybody(self, picture: Picture) -> list[Person]:
         """Everybody that is found, the largest first; where nobody is, in parts of it now and then."""
         found = self._confirmed(picture, self._regions(picture, np.zeros(2)))
+        if len(found) == 1:  # the first stage sees little beside somebody large: look again without him
+            rest = self._regions(_without(picture, found[0]), np.zeros(2))
+            others = [other for other in self._confirmed(picture, rest) if not other.same_as(found[0])]
+            found = sorted([*found, *others], key=lambda person: -person.extent)
         if found:
             self._empty = 0
             return found
@@ -224,6 +228,16 @@ def _process(graph: Any, inputs: dict[str, Any]) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="SymbolDatabase.GetPrototype", category=UserWarning)
         return graph.process(inputs)
+
+
+def _without(picture: Picture, person: Person) -> Picture:
+    """The picture with its mean colour in the box about a person."""
+    margin = 0.08 * person.extent
+    low = np.maximum(person.points.min(0) - margin, 0).astype(int)
+    high = np.maximum(person.points.max(0) + margin, 0).astype(int)
+    rest = picture.copy()
+    rest[low[1] : high[1], low[0] : high[0]] = picture.mean((0, 1)).astype(np.uint8)
+    return rest
 
 
 def _tiles(picture: Picture) -> Iterator[tuple[np.ndarray, Picture]]:
