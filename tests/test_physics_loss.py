@@ -51,7 +51,7 @@ def test_missing_frames_do_not_count() -> None:
     found = PhysicsLoss()(torques, turned, given, FPS)
     assert all(bool(term.isfinite()) for term in found)
     expected = torch.diff(torques, n=2, dim=0)
-    expected = expected[expected.isfinite()] * FPS**2 / 2000
+    expected = expected[expected.isfinite()] * FPS**2 / 5000
     assert float(found.smoothness) == pytest.approx(float(expected.square().mean()), rel=1e-12)
 
 

@@ -56,7 +56,7 @@ class PhysicsLoss:
         DataError: A scale is not positive, or a weight negative.
     """
 
-    roughness: float | Tensor = 2000.0
+    roughness: float | Tensor = 5000.0
     limit: float | Tensor = 300.0
     excess: float = 10.0
     pose_error: float = 0.05

@@ -117,19 +117,40 @@ def butterworth(values: Array, rate: float, cutoff: float, *, order: int = 4, wh
     frequency as in Robertson and Dowling, J Electromyogr Kinesiol 13 (2003) 569-573, so that it holds up to half the
     sampling rate.
     """
-    if order < 2 or order % 2:
-        raise ValueError(f"order counts both passes and must be even, got {order}")
     values = np.asarray(values, dtype=np.float64)
     _check(None, values, what, least=order + 2)
+    sections, pad = zero_phase_sections(len(values), rate, cutoff, order=order, what=what)
+    filtered: Array = sosfiltfilt(sections, values, axis=0, padtype="odd", padlen=pad)
+    return filtered
+
+
+def zero_phase_sections(
+    frames: int, rate: float, cutoff: float, *, order: int = 4, what: str = "signal"
+) -> tuple[Array, int]:
+    """What :func:`butterworth` runs forward and backward.
+
+    Args:
+        frames: How many samples there are.
+        rate: Sampling rate [Hz].
+        cutoff: As of :func:`butterworth` [Hz].
+        order: Order after both passes, even.
+        what: What is filtered, for messages.
+
+    Returns:
+        Second-order sections of one pass, and how many samples are added at each end by point reflection.
+
+    Raises:
+        DataError: A cutoff that is not between 0 and half the sampling rate.
+    """
+    if order < 2 or order % 2:
+        raise ValueError(f"order counts both passes and must be even, got {order}")
     _check_cutoff(cutoff, rate, what)
     single = order // 2
     correction = (math.sqrt(2.0) - 1.0) ** (1.0 / (2 * single))
     corrected = rate / math.pi * math.atan(math.tan(math.pi * cutoff / rate) / correction)
-    sections = butter(single, corrected, fs=rate, output="sos")
+    sections: Array = butter(single, corrected, fs=rate, output="sos")
     # A point reflection one and a half periods of the cutoff long: the transient at its far end has died out by then.
-    pad = min(len(values) - 1, math.ceil(1.5 * rate / cutoff))
-    filtered: Array = sosfiltfilt(sections, values, axis=0, padtype="odd", padlen=pad)
-    return filtered
+    return sections, min(frames - 1, math.ceil(1.5 * rate / cutoff))
 
 
 def _check(times: Array | None, values: Array, what: str, *, least: int) -> None:

@@ -7,11 +7,22 @@ from collections.abc import Callable
 from torch import Tensor
 
 from motorque.errors import DataError
+from motorque.signals.pose_rates.butterworth import FilteredDifferences
 from motorque.signals.pose_rates.central import CentralDifferences
 from motorque.signals.pose_rates.central_twice import CentralTwice
 from motorque.signals.pose_rates.interface import PoseRates, RateMethod
+from motorque.signals.pose_rates.rts import RauchTungStriebel
+from motorque.signals.pose_rates.savitzky_golay import SavitzkyGolay
+from motorque.signals.pose_rates.spline import SmoothingSpline
 
-METHODS: dict[str, Callable[[], RateMethod]] = {"central": CentralDifferences, "central-twice": CentralTwice}
+METHODS: dict[str, Callable[[], RateMethod]] = {
+    "central": CentralDifferences,
+    "central-twice": CentralTwice,
+    "butterworth": FilteredDifferences,
+    "savitzky-golay": SavitzkyGolay,
+    "spline": SmoothingSpline,
+    "rts": RauchTungStriebel,
+}
 """Methods by name, each with its defaults."""
 
 
@@ -46,4 +57,16 @@ def pose_rates(
     return rate_method(method)(rotations, translation, fps)
 
 
-__all__ = ["METHODS", "CentralDifferences", "CentralTwice", "PoseRates", "RateMethod", "pose_rates", "rate_method"]
+__all__ = [
+    "METHODS",
+    "CentralDifferences",
+    "CentralTwice",
+    "FilteredDifferences",
+    "PoseRates",
+    "RateMethod",
+    "RauchTungStriebel",
+    "SavitzkyGolay",
+    "SmoothingSpline",
+    "pose_rates",
+    "rate_method",
+]

@@ -105,6 +105,22 @@ def turning_rates(vector: Tensor, rate: Tensor, acceleration: Tensor) -> tuple[T
     return velocity, change
 
 
+def left_jacobian(vector: Tensor) -> Tensor:
+    """SO(3)'s left Jacobian J: exp(x + d) is exp(J(x) d) exp(x) for small d; rotation vectors [..., 3], [..., 3, 3]."""
+    square = (vector * vector).sum(-1)
+    small = square < _SERIES_BELOW
+    safe = torch.where(small, 1.0, square)
+    angle = safe.sqrt()
+    a = torch.where(small, _series(square, _COS), 2 * torch.sin(0.5 * angle) ** 2 / safe)
+    b = torch.where(small, _series(square, _SIN3), (angle - torch.sin(angle)) / (safe * angle))
+    x, y, z = (a[..., None] * vector).unbind(-1)
+    o = torch.zeros_like(x)
+    turning = torch.stack((o, -z, y, z, o, -x, -y, x, o), dim=-1).unflatten(-1, (3, 3))
+    along = b[..., None, None] * vector[..., :, None] * vector[..., None, :]
+    eye = torch.eye(3, dtype=vector.dtype, device=vector.device)
+    return (1 - b * square)[..., None, None] * eye + turning + along
+
+
 def turned_by(
     vector: Tensor, rate: Tensor, acceleration: Tensor, rotation: Tensor, velocity: Tensor, change: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
