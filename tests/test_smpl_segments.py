@@ -10,7 +10,7 @@ from motorque.skeleton import smpl
 from motorque.skeleton.smpl import SMPL_JOINTS, SMPL_PARENTS, rest_joints
 from motorque.skeleton.smpl_names import anatomical_name, segment_of, with_anatomical_names
 
-# de Leva (1996), Table 4, all in percent: mass, centre of mass from the upper end, radii of gyration about the sagittal,
+# de Leva (1996), Table 4, all in percent: mass, centre of mass from the upper end, radii of gyration about sagittal,
 # transverse and longitudinal axis
 TABLE = {
     "f": {
