@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.files.bvh import read_bvh as read_bvh
     from motorque.files.c3d import read_c3d as read_c3d
     from motorque.files.calibration import read_cameras as read_cameras
+    from motorque.files.calibration_toml import write_cameras as write_cameras
     from motorque.files.calibration_videos import cameras_for_videos as cameras_for_videos
     from motorque.files.expmap import read_expmap as read_expmap
     from motorque.files.external_loads import read_loads as read_loads
@@ -131,6 +132,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.vision.keypoint_file import write_keypoints as write_keypoints
     from motorque.vision.keypoints import find_keypoints as find_keypoints
     from motorque.vision.openpose_json import read_openpose as read_openpose
+    from motorque.vision.projection import project as project
     from motorque.vision.video import Video as Video
     from motorque.workflows.analyze import analyze as analyze
     from motorque.workflows.ground_loads import loads_step as loads_step
@@ -196,6 +198,7 @@ _ROOM = {
     "read_trc": "files.trc",
     "scale_osim": "files.osim_scale",
     "SMPLModel": "files.smpl_model",
+    "write_cameras": "files.calibration_toml",
     "write_kinetics": "files.motion_files",
     "write_loads": "files.external_loads",
     "write_motion": "files.motion_files",
@@ -251,6 +254,7 @@ _ROOM = {
     "VideoOptions": "workflows.video",
     "analyze_video": "workflows.video",
     "find_keypoints": "vision.keypoints",
+    "project": "vision.projection",
     "read_keypoints": "vision.keypoint_file",
     "read_openpose": "vision.openpose_json",
     "read_video_keypoints": "vision.keypoint_file",

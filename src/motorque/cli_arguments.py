@@ -22,6 +22,7 @@ HEIGHT_RANGE = (0.4, 2.75)
 RESULTS = (
     "model.osim",
     "markers.trc",
+    "cameras.toml",
     "kinematics.mot",
     "loads.mot",
     "kinetics.sto",

@@ -47,7 +47,7 @@ def read_cameras(path: str | Path, *, journal: Journal) -> tuple[Camera, ...]:
                 f"{path}: a folder without OpenCap's cameraIntrinsicsExtrinsics.pickle; give the calibration file: "
                 f"{FORMATS}"
             )
-        cameras, up = read_opencap(path, journal), ""
+        cameras, up, certain = read_opencap(path, journal), "", False
     else:
         if not path.is_file():
             raise FileFormatError(f"{path}: no such file; check the name")
@@ -55,26 +55,29 @@ def read_cameras(path: str | Path, *, journal: Journal) -> tuple[Camera, ...]:
             raise FileFormatError(f"{path}: the file is empty; export the calibration again")
         if path.stat().st_size > LARGEST:
             raise FileFormatError(f"{path}: {path.stat().st_size / 1e6:.0f} MB are no calibration; give {FORMATS}")
-        cameras, up = _by_kind(path, journal)
+        cameras, up, certain = _by_kind(path, journal)
     if not cameras:
         raise FileFormatError(f"{path}: holds no camera; export the calibration again")
     _check_names(path, cameras)
-    return stand_upright(cameras, expected=up, about=str(path), journal=journal)
+    return stand_upright(cameras, expected=up, certain=certain, about=str(path), journal=journal)
 
 
-def _by_kind(path: Path, journal: Journal) -> tuple[list[Camera], str]:
-    """The cameras in the file's own world, and which of its axes should point up ("" if that is not fixed)."""
+def _by_kind(path: Path, journal: Journal) -> tuple[list[Camera], str, bool]:
+    """The cameras in the file's own world, which of its axes should point up ("" if that is not fixed), and whether the
+    file itself says so.
+    """
     suffix = path.suffix.lower()
     with path.open("rb") as file:
         start = file.read(64).lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").replace(b"\0", b"")
     if suffix in (".pickle", ".pkl"):
-        return read_opencap(path, journal), ""
+        return read_opencap(path, journal), "", False
     if start.startswith(b"<"):
-        return read_qualisys(path, journal), "Z"
+        return read_qualisys(path, journal), "Z", False
     if suffix == ".toml":
-        return read_toml(path, journal), "Z"
+        cameras, certain = read_toml(path, journal)
+        return cameras, "Z", certain
     if start.startswith(b"\x80"):
-        return read_opencap(path, journal), ""
+        return read_opencap(path, journal), "", False
     raise FileFormatError(f"{path}: not a calibration that motorque reads; give {FORMATS}")
 
 

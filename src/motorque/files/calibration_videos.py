@@ -148,6 +148,17 @@ def _scaled(camera: Camera, size: tuple[int, int], about: str, journal: Journal)
     return replace(camera, size=size, matrix=matrix)
 
 
+def turned_clockwise(camera: Camera, degrees: int) -> Camera:
+    """The camera for its picture turned clockwise by 0, 90, 180 or 270 degrees.
+
+    Raises:
+        DataError: Its pixels are skewed.
+    """
+    for _ in range(degrees // 90 % 4):
+        camera = _quarter(camera)
+    return camera
+
+
 def _upright(camera: Camera) -> Camera:
     """The camera for its picture turned by a quarter to that side on which ground's Y points up."""
     clockwise = _quarter(camera)

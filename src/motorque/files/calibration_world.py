@@ -30,12 +30,15 @@ CLEARLY = np.cos(np.deg2rad(35.0))
 by 30 degrees is off by as much, cameras round a person are off by less together."""
 
 
-def stand_upright(cameras: Sequence[Camera], *, expected: str, about: str, journal: Journal) -> tuple[Camera, ...]:
+def stand_upright(
+    cameras: Sequence[Camera], *, expected: str, certain: bool = False, about: str, journal: Journal
+) -> tuple[Camera, ...]:
     """The same cameras in a world with Y up; X is its first level axis or, where nothing is expected, faces them.
 
     Args:
         cameras: In the file's world.
         expected: The axis that points up by the format's convention, or "" if there is none.
+        certain: Whether the file itself says that this axis points up, however the cameras are held.
         about: The file, for the journal.
         journal: Where a world that does not keep the convention is recorded.
     """
@@ -43,7 +46,9 @@ def stand_upright(cameras: Sequence[Camera], *, expected: str, about: str, journ
     mean = up_pictures.mean(0)
     length = float(np.linalg.norm(mean))
     nearest = max(AXES, key=lambda name: float(AXES[name] @ mean))
-    if expected and (length < UPRIGHT or AXES[expected] @ mean / length > np.cos(np.deg2rad(60.0))):
+    if certain:
+        up = AXES[expected]
+    elif expected and (length < UPRIGHT or AXES[expected] @ mean / length > np.cos(np.deg2rad(60.0))):
         up = AXES[expected]
         journal.info(f"{expected} of the calibration points up, as is usual; turned to Y", about)
     elif length < UPRIGHT:

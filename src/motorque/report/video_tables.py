@@ -109,6 +109,7 @@ def _view_summary(one: ViewResult) -> dict[str, object]:
         "frames_used": len(view.keypoints.times),
         "offset_s": view.offset,
         "person": view.person or None,
+        "turned_deg": view.turned,
         "camera": {
             "source": view.camera_source or None,
             "focal_length_px": s.focal_length,
@@ -121,6 +122,11 @@ def _view_summary(one: ViewResult) -> dict[str, object]:
             "distance_max_m": s.distance[2],
             "bearing_deg": s.bearing,
             "sees_from": s.sees_from,
+            "matrix_px": view.camera.matrix,
+            "distortion": view.camera.distortion,
+            "fisheye": view.camera.fisheye,
+            "rotation": view.camera.rotation,
+            "translation_m": view.camera.translation,
         },
         "reprojection": {
             "rms_px": one.total_rms,

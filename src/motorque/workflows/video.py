@@ -97,8 +97,8 @@ def analyze_video(
 
     Args:
         inputs: The videos; the keypoints found in them are kept beside ``out``, in a folder ``<out>.keypoints``.
-        out: Folder for ``model.osim``, ``markers.trc`` (the skeleton's keypoints), ``kinematics.mot``, ``loads.mot``,
-            ``kinetics.sto``, ``summary.json``, ``report.html`` and ``tables/``.
+        out: Folder for ``model.osim``, ``markers.trc`` (the skeleton's keypoints), ``cameras.toml``,
+            ``kinematics.mot``, ``loads.mot``, ``kinetics.sto``, ``summary.json``, ``report.html`` and ``tables/``.
         options: Everything that is about the videos.
         model: A generic model of the user's own, of the Rajagopal family; the built-in skeleton if None.
         height: Body height [m].

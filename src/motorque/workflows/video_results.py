@@ -14,6 +14,7 @@ from scipy.interpolate import CubicSpline
 
 from motorque.errors import DataError
 from motorque.estimators.keypoint_prior.prior import LearnedPrior
+from motorque.files.calibration_toml import write_cameras
 from motorque.files.external_loads import write_loads
 from motorque.files.motion_files import write_kinetics, write_motion
 from motorque.files.osim import OsimModel
@@ -42,6 +43,7 @@ from motorque.workflows.clock import Clock, versions
 from motorque.workflows.person import ASSUMED, Person, height_of, of_mass, weigh
 from motorque.workflows.recording import input_file
 from motorque.workflows.video import OUTPUT_RATE, VideoOptions, view_names
+from motorque.workflows.video_cameras import cameras_as_shown
 
 Array = NDArray[np.float64]
 
@@ -120,6 +122,8 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
         with clock("writing files", 0.86):
             person.write_model(folder.path / "model.osim")
             write_trc(folder.path / "markers.trc", Markers(fit.motion.times, fit.keypoints, fit.keypoint_names))
+            shown = cameras_as_shown(fit.cameras, found.keypoints, view_names(inputs), calibrated=cameras is not None)
+            write_cameras(folder.path / "cameras.toml", shown)
             write_motion(folder.path / "kinematics.mot", motion, person.skeleton)
             write_loads(folder.path / "loads.mot", loads)
             write_kinetics(folder.path / "kinetics.sto", kinetics, person.skeleton)
