@@ -1,0 +1,77 @@
+"""How noise hangs together in time: white with AR(1), and the slow wandering of skin and model misfit.
+
+Every process has variance 1; what carries it (a marker, a coordinate, a force plate) brings its own size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Process:
+    """A stationary process of variance 1: white noise and a chain of equal AR(1) filters, mixed.
+
+    Args:
+        white: Share of the variance that is white, 0 to 1.
+        memory: Correlation of the rest from frame to frame if ``order`` is 1; the pole of each filter otherwise.
+        order: Filters in a row: 1 for AR(1), 3 for something that wanders smoothly.
+    """
+
+    white: float = 1.0
+    memory: float = 0.0
+    order: int = 1
+
+    def spectrum(self, cycles: Array) -> Array:
+        """Power by frequency [cycles a frame, 0 to 1/2]; its mean over a period is 1."""
+        if self.white >= 1 or self.memory <= 0:
+            return np.ones_like(cycles)
+        pole = self.memory
+        shape = (1 + pole**2 - 2 * pole * np.cos(2 * np.pi * cycles)) ** -float(self.order)
+        return np.asarray(self.white + (1 - self.white) * shape / _power(pole, self.order))
+
+    def correlation(self, lags: int) -> Array:
+        """Autocorrelation at lags 0 to ``lags`` - 1 frames."""
+        count = 1 << int(np.ceil(np.log2(max(4 * lags, 64 / max(1e-3, 1 - self.memory)))))
+        power = self.spectrum(np.arange(count // 2 + 1) / count)
+        return np.asarray(np.fft.irfft(power)[:lags])
+
+    def draw(self, rng: np.random.Generator, frames: int, size: tuple[int, ...]) -> NDArray[np.float32]:
+        """Samples of shape [frames, *size], independent but for time."""
+        if self.white >= 1 or self.memory <= 0:
+            return rng.standard_normal((frames, *size), dtype=np.float32)
+        pole = self.memory
+        if self.order == 1:
+            # White noise plus AR(1) is ARMA(1, 1): one stream instead of two. Its stationary state is exact.
+            a = self.white * (1 + pole**2) + (1 - self.white) * (1 - pole**2)
+            b = -self.white * pole
+            theta = 0.0 if b == 0 else (a - np.sqrt(a * a - 4 * b * b)) / (2 * b)
+            gain = np.sqrt(a / (1 + theta**2))
+            noise = rng.standard_normal((frames, *size), dtype=np.float32)
+            state = abs(gain * (theta + pole)) / np.sqrt(1 - pole**2) * rng.standard_normal((1, *size))
+            coefficients = np.array([[gain, gain * theta], [1.0, -pole]], dtype=np.float32)
+            out, _ = lfilter(*coefficients, noise, axis=0, zi=state.astype(np.float32))
+            return np.asarray(out, dtype=np.float32)
+        settle = int(np.ceil(10 / (1 - pole)))
+        noise = rng.standard_normal((frames + settle, *size), dtype=np.float32)
+        polynomial = np.poly(np.full(self.order, pole))
+        slow = lfilter([np.sqrt((1 - self.white) / _power(pole, self.order))], polynomial, noise, axis=0)[settle:]
+        if self.white > 0:
+            slow = slow + np.sqrt(self.white) * rng.standard_normal((frames, *size), dtype=np.float32)
+        return np.asarray(slow, dtype=np.float32)
+
+
+def _power(pole: float, order: int) -> float:
+    """Variance of white noise of variance 1 after ``order`` filters 1 / (1 - pole z⁻¹)."""
+    p = pole * pole
+    if order == 1:
+        return 1 / (1 - p)
+    if order == 3:
+        return (1 + 4 * p + p * p) / (1 - p) ** 5
+    raise ValueError(f"order is 1 or 3, got {order}")
