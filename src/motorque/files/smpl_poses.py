@@ -96,8 +96,8 @@ def read_poses(
         own_up = archive.text("up") if "up" in archive else None
         amass = archive.first(AMASS_RATE) is not None
         rest = archive.numbers("joint_positions") if "joint_positions" in archive else None
-    there = np.isfinite(rotations).all(axis=(2, 3))
-    if not there.all(axis=1).any():
+    there = np.asarray(np.isfinite(rotations).all(axis=(2, 3)))
+    if not np.any(there.all(axis=1)):
         never = np.flatnonzero(~there.any(axis=0))
         which = f"joint {never[0]} of 24 is never there" if 0 < len(never) < 24 else "the poses are missing"
         raise FileFormatError(f"{path}: no frame has all its rotations; {which}")

@@ -36,7 +36,7 @@ MEDIAN_OF_SQUARE = 0.4549364
 FEWEST = 4 * ORDER
 """Frames under which noise is not told from movement."""
 
-DRAWS = (24, 60)
+DRAWS = (12, 60)
 """Fewest and most draws; in between as many as :data:`FRAMES` allow."""
 
 FRAMES = 12_000
