@@ -86,6 +86,8 @@ def test_one_camera_projects_the_markers_to_where_the_report_has_them(
     flat = local @ np.array(c["matrix_px"]).T
     order = [view.keypoints.names.index(name) for name in markers.names]
     np.testing.assert_allclose(flat[..., :2] / flat[..., 2:], view.reprojected[:, order], atol=1e-3)
+    assert "focal length assumed" in c["source"]
+    assert "the file has no metadata of the lens" in (out / "summary.json").read_text()
     assert c["distortion"] == [] and c["fisheye"] is False
 
 

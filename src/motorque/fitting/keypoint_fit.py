@@ -17,6 +17,7 @@ from motorque.errors import DataError
 from motorque.fitting.keypoint_attachments import GROUPS
 from motorque.fitting.keypoint_body import KeypointBody
 from motorque.fitting.keypoint_gaps import continuous
+from motorque.fitting.keypoint_notes import note_body, note_camera
 from motorque.fitting.keypoint_piece import Piece, joined, piece
 from motorque.fitting.keypoint_problem import KeypointProblem, State
 from motorque.fitting.keypoint_setup import Known, Observed, focal_length, observe, refined, set_up, thinned
@@ -126,7 +127,11 @@ def fit_keypoints(
         guess = guess_level(prior, views[0], cameras[0] if cameras else None, focal_length(views[0].size, fov))
     # Its matrices are small: a second thread costs more than it gives, many times more where others use the processor.
     with threadpool_limits(limits=1):
-        return _Fitter(skeleton, views, seen, cameras, known, guess, towards, progress).fit()
+        fit = _Fitter(skeleton, views, seen, cameras, known, guess, towards, progress).fit()
+    if cameras is None:
+        note_camera(fit.cameras[0], fov, guess, journal)
+    note_body(guess, fit.motion, len(views), journal)
+    return fit
 
 
 @dataclass(eq=False)

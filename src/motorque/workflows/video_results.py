@@ -43,7 +43,7 @@ from motorque.workflows.clock import Clock, versions
 from motorque.workflows.person import ASSUMED, Person, height_of, of_mass, weigh
 from motorque.workflows.recording import input_file
 from motorque.workflows.video import OUTPUT_RATE, VideoOptions, view_names
-from motorque.workflows.video_cameras import cameras_as_shown
+from motorque.workflows.video_cameras import camera_source, cameras_as_shown, note_lens
 
 Array = NDArray[np.float64]
 
@@ -93,6 +93,8 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
     views = [view.as_shown() if cameras is not None else view.keypoints for view in found.keypoints]
     _check_length(given, views)
     _check_frames(inputs[0], views)
+    if cameras is None:
+        note_lens(options.fov, found.keypoints[0], str(inputs[0]), journal)
     with clock("fitting the skeleton to the keypoints", 0.55):
         skeleton = fullbody() if given.generic is None else given.generic.skeleton
         fit = fit_keypoints(
@@ -261,7 +263,7 @@ def _evidence(given: Given, found: Found, fit: KeypointFit) -> VideoEvidence:
                 video=video,
                 turned=0 if cameras is not None else found.keypoints[number].turned,
                 person="the largest in the picture" if options.person is None else by_size(options.person),
-                camera_source="calibration file" if cameras is not None else "estimated with the motion",
+                camera_source=camera_source(options.fov, found.keypoints[number], calibrated=cameras is not None),
             )
         )
     std = fit.motion.std
