@@ -10,7 +10,7 @@ from motorque.signals.pose_rates.rotation_calculus import turned_by
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def analytic(frames: int, fps: float, *, joints: int = 2, pace: float = 2.0, size: float = 0.8) -> PoseRates:
