@@ -32,8 +32,7 @@ def note_camera(camera: Camera, fov: float | None, guess: PoseGuess | None, jour
     if fov is None:
         journal.assume(
             f"the focal length is not known and taken as {FOCAL:g} of the picture's longer side, as phones have it, "
-            f"give or take {100 * FOCAL_STD:.0f} % ({found}); distance, the camera's height and what moves in depth "
-            "rest on it (give --fov)",
+            f"give or take {100 * FOCAL_STD:.0f} % ({found}); distance and depth rest on it (give --fov)",
             ABOUT,
         )
     else:
