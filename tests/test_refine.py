@@ -16,6 +16,7 @@ from motorque.fitting.pose_torques import PoseTorques, quaternions
 from motorque.fitting.refine import RefineSettings, refine_poses
 from motorque.fitting.refine_adam import adam_loss, default_loss, refine_adam
 from motorque.fitting.refine_physics import StandingPoints, TorqueBend
+from motorque.fitting.refine_pose_physics import standing_points, torque_bend
 from motorque.journal import Journal
 from motorque.mechanics.physics_loss import PhysicsLoss
 from motorque.mechanics.smpl_dynamics import SMPLDynamics
@@ -93,11 +94,10 @@ def test_derivatives_of_bends_and_of_standing_points(walk: Poses) -> None:
     body, weight = PoseTorques.of(walk), generator.uniform(size=(frames - 1, 12))
 
     def bends(rotations: np.ndarray, translation: np.ndarray) -> TorqueBend:
-        quaternion = quaternions(torch.as_tensor(vectors_of(rotations))).numpy()
-        return TorqueBend.at(body, quaternion, translation, np.ones(72), 1.0)
+        return torque_bend(body, rotations, translation, np.ones(72))
 
     def stands(rotations: np.ndarray, translation: np.ndarray) -> StandingPoints:
-        return StandingPoints.at(body.skeleton, rotations, translation, weight, np.zeros(3), 1.0, 0.0)
+        return standing_points(body, rotations, translation, weight=weight, belt=np.zeros(3), scale=1.0, least=0.0)
 
     # A turn's rate is carried along by the parent only to the order of the step: 2e-3 of it at 30 frames per second.
     for made, tolerance in ((bends, 2e-3), (stands, 1e-6)):
@@ -226,7 +226,7 @@ def test_answers_repeat(noisy: Poses) -> None:
 
 
 def test_somebody_who_hangs_in_the_air_is_refined_without_ground(walk: Poses, noisy: Poses) -> None:
-    place = noisy.translation + np.arange(120)[:, None] * [0.0, 0.0, 0.1]
+    place = noisy.translation + np.arange(120)[:, None] * [0.0, 0.1, 0.0]
     journal = Journal()
     refine_poses(dataclasses.replace(noisy, translation=place), journal=journal)
     assert any("no foot ever stands still" in notice.text for notice in journal.notices)

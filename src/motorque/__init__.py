@@ -58,6 +58,8 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.fitting.refine import RefineSettings as RefineSettings
     from motorque.fitting.refine import refine_poses as refine_poses
     from motorque.fitting.refine_adam import refine_adam as refine_adam
+    from motorque.fitting.refine_motion import RefinedMotion as RefinedMotion
+    from motorque.fitting.refine_motion import refine_motion as refine_motion
     from motorque.fitting.retarget import proportions as proportions
     from motorque.fitting.retarget import retarget as retarget
     from motorque.fitting.retarget_source import segment_axes as segment_axes
@@ -274,7 +276,9 @@ _ROOM = {
     "proportions": "fitting.retarget",
     "RefineSettings": "fitting.refine",
     "refine_adam": "fitting.refine_adam",
+    "refine_motion": "fitting.refine_motion",
     "refine_poses": "fitting.refine",
+    "RefinedMotion": "fitting.refine_motion",
     "retarget": "fitting.retarget",
     "segment_axes": "fitting.retarget_source",
     "SmoothedPoses": "fitting.pose_smoothing",

@@ -1,4 +1,4 @@
-"""The command line: ``motorque analyze|keypoints|torques|scale|ik|id|loads|demo|doctor``.
+"""The command line: ``motorque analyze|keypoints|torques|refine|scale|ik|id|loads|study|demo|doctor``.
 
 Exit codes: 0 done; 1 a fault in motorque or, for ``doctor``, a broken installation; 2 a wrong input, said in one line;
 130 interrupted; 143 terminated.
@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import motorque
 from motorque import cli_arguments as kind
-from motorque import cli_steps
+from motorque import cli_steps, cli_studies
 from motorque.cli_notices import line, print_notices
 from motorque.errors import MotorqueError
 from motorque.journal import Journal, Notice
@@ -156,17 +156,10 @@ def build_parser() -> argparse.ArgumentParser:
         "input", type=kind.existing_file, metavar="POSES", help="SMPL poses (.npz), .bvh, .amc, or CMU's .txt"
     )
     _out(sub, "DIR", "folder for the results")
-    sub.add_argument("--fps", type=kind.rate, metavar="HZ", help="frames per second; the file's own by default")
-    _mass(sub)
-    sub.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
-    sub.add_argument("--sex", choices=("f", "m", "unknown"), help="for the segments' masses; the file's by default")
-    sub.add_argument(
-        "--up", type=kind.pose_axis, metavar="AXIS", help="up axis of the poses (y, z, -y, -z); found if not given"
-    )
+    _person_of_poses(sub)
     sub.add_argument(
         "--model", type=kind.one_of(".npz", ".pkl"), metavar="FILE", help="your SMPL, SMPL-H or SMPL-X model"
     )
-    sub.add_argument("--skeleton", type=kind.one_of(".asf"), metavar="FILE.asf", help="skeleton of an .amc")
     _loads(sub)
     sub.add_argument(
         "--contact",
@@ -175,6 +168,23 @@ def build_parser() -> argparse.ArgumentParser:
         help="ground forces without --loads: found in the motion, none, or of spheres on a floor at height 0",
     )
     sub.add_argument("--rates", metavar="METHOD", help="way to velocities and accelerations, such as central")
+    _interval(sub)
+
+    sub = add("refine", cli_steps.refine, "Take noise out of SMPL poses or of a model's motion, by mechanics.")
+    sub.add_argument(
+        "input", type=kind.existing_file, metavar="INPUT", help="SMPL poses (.npz), .bvh, .amc, or .mot with --model"
+    )
+    _out(sub, "DIR", "folder for the results")
+    sub.add_argument(
+        "--model", type=kind.one_of(".osim", ".npz", ".pkl"), metavar="FILE", help="OpenSim model, or your SMPL model"
+    )
+    sub.add_argument(
+        "--method",
+        choices=("mechanics", "smooth", "adam"),
+        default="mechanics",
+        help="smooth leaves mechanics out; adam is SMPL-Dynamics' gradient descent, for poses",
+    )
+    _person_of_poses(sub)
     _interval(sub)
 
     sub = add("demo", cli_steps.demo, "Analyze the built-in recording, a generated walk.")
@@ -223,6 +233,8 @@ def build_parser() -> argparse.ArgumentParser:
     _cutoff(sub, "of the low-pass filter of the motion [Hz]; 6 by default")
     _out(sub, "GRF.mot", "the ground reaction forces")
 
+    cli_studies.add_options(add("study", cli_studies.study, "Repeat a paper's experiments: figures, tables, a page."))
+
     summary = "Say what is installed, what works, and what an optional part would need."
     steps.add_parser("doctor", parents=[common], help=summary, description=summary)
     return parser
@@ -252,6 +264,18 @@ def _loads(parser: argparse.ArgumentParser) -> None:
 
 def _mass(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mass", type=kind.mass, metavar="KG", help="body mass [kg]")
+
+
+def _person_of_poses(parser: argparse.ArgumentParser) -> None:
+    """Whose poses they are, and what their file may leave out."""
+    parser.add_argument("--fps", type=kind.rate, metavar="HZ", help="frames per second; the file's own by default")
+    _mass(parser)
+    parser.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
+    parser.add_argument("--sex", choices=("f", "m", "unknown"), help="for the segments' masses; the file's by default")
+    parser.add_argument(
+        "--up", type=kind.pose_axis, metavar="AXIS", help="up axis of the poses (y, z, -y, -z); found if not given"
+    )
+    parser.add_argument("--skeleton", type=kind.one_of(".asf"), metavar="FILE.asf", help="skeleton of an .amc")
 
 
 def _cutoff(parser: argparse.ArgumentParser, text: str) -> None:

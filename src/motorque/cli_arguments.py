@@ -271,6 +271,8 @@ TORQUE_RESULTS = (
     "report.html",
 )
 """The files that ``torques`` writes."""
+REFINE_RESULTS = ("poses.npz", "motion.mot", "kinematics_std.sto", "refinement.json")
+"""The files that ``refine`` writes."""
 
 
 def check_torques_folder(out: Path, inputs: Sequence[Path | None]) -> None:
@@ -278,6 +280,15 @@ def check_torques_folder(out: Path, inputs: Sequence[Path | None]) -> None:
     from motorque.files.output import OutputFolder
 
     _check_apart([out / name for name in TORQUE_RESULTS], inputs)
+    with contextlib.suppress(_OnlyTrying), OutputFolder(out):
+        raise _OnlyTrying
+
+
+def check_refine_folder(out: Path, inputs: Sequence[Path | None]) -> None:
+    """Refuse to write over an input, or where nothing can be written."""
+    from motorque.files.output import OutputFolder
+
+    _check_apart([out / name for name in REFINE_RESULTS], inputs)
     with contextlib.suppress(_OnlyTrying), OutputFolder(out):
         raise _OnlyTrying
 

@@ -216,3 +216,28 @@ def torques(options: argparse.Namespace, journal: Journal, progress: Progress) -
         command=options.command_line,
     )
     return f"report: {report}"
+
+
+def refine(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
+    """Run ``motorque refine``; returns what to tell the user."""
+    check.check_interval(options.start, options.end)
+    check.check_refine_folder(options.out, [options.input, options.model, options.skeleton])
+    from motorque.workflows.refine import refine_step
+
+    refined = refine_step(
+        options.input,
+        options.out,
+        method=options.method,
+        model=options.model,
+        skeleton=options.skeleton,
+        fps=options.fps,
+        up=options.up,
+        sex=options.sex,
+        height=options.height,
+        mass=options.mass,
+        start=options.start,
+        end=options.end,
+        journal=journal,
+        progress=progress,
+    )
+    return f"refined: {refined}"

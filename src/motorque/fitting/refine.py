@@ -1,11 +1,8 @@
 """Pose refinement: the most probable poses behind noisy ones, given noise, smooth motion and a body's mechanics.
 
-The posterior that `signals.adaptive` finds (noise of each joint and direction, motion of all channels together, both
-estimated from the poses themselves) is the prior here, in its own coordinates u: in units of posterior standard
-deviations along independent modes, so that u = 0 are the smoothed poses and the cost of moving away is |u|²/2. To this
-come torques that bend little in time and feet that stay while they stand, and the sum is minimised by Gauss-Newton.
-In these coordinates the equations are the identity plus what mechanics says, for which conjugate gradients need few
-steps, each a pass over banded matrices.
+What `signals.adaptive` finds (noise of each joint and direction, motion of all channels together, both estimated from
+the poses themselves) is the prior here. To this come torques that bend little in time and feet that stay while they
+stand; the peak of the posterior is found by Gauss-Newton (`refine_solver`).
 
 Differences from SMPL-Dynamics' equation 5 (`refine_adam`): the pose term knows that noise differs by joint and
 direction and may last, outliers count less, torques are compared with their own size joint by joint, and nothing is
@@ -18,12 +15,11 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from motorque.errors import DataError
-from motorque.fitting.contact_detection import SLOW, detect_contact
-from motorque.fitting.pose_chart import PoseChart, turned_by, vectors_of
+from motorque.fitting.contact_detection import detect_contact
+from motorque.fitting.pose_chart import PoseChart, turned_by
 from motorque.fitting.pose_smoothing import (
     PoseNoiseEstimate,
     SmoothedPoses,
@@ -31,8 +27,10 @@ from motorque.fitting.pose_smoothing import (
     fit_window,
     noise_estimate,
 )
-from motorque.fitting.pose_torques import PoseTorques, as_before, quaternions, upright
-from motorque.fitting.refine_physics import StandingPoints, TorqueBend, foot_points
+from motorque.fitting.pose_torques import PoseTorques, as_before, upright
+from motorque.fitting.refine_physics import Residual
+from motorque.fitting.refine_pose_physics import foot_points, standing_points, torque_bend
+from motorque.fitting.refine_solver import most_probable
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
 from motorque.series.poses import Poses
@@ -56,7 +54,7 @@ class RefineSettings:
 
     bend: float = 1.0
     stand: bool = True
-    slip: float = 0.15
+    slip: float = 0.3
     steps: int = 2
     inner: int = 15
 
@@ -98,12 +96,13 @@ def refine_poses(
     start = dataclasses.replace(poses, rotations=chart.rotations(smoothed.reshape(vectors.shape)), translation=place)
     noise = noise_estimate(fits, as_before(start, given))
     _tell(noise, fits, poses, journal)
-    standing = _standing(body, start, journal) if settings.stand else None
+    held = _standing(body, start, journal) if settings.stand else None
     found = []
     for n, ((first, last), fit) in enumerate(zip(parts, fits, strict=True)):
         span = slice(first, last)
-        window = _Window(body, chart.reference[span], chart.offset[span], fit, settings, _cut(standing, first, last))
-        turned, moved = window.solve()
+        part = PoseChart(chart.reference[span], chart.offset[span])
+        window = _Window(body, part, settings, _cut(held, first, last))
+        turned, moved = most_probable(fit, window.linearize, steps=settings.steps, inner=settings.inner)
         found.append((turned, moved, np.zeros_like(turned)))
         progress("refining", (n + 1) / len(parts))
     refined, place, _ = _blended(parts, frames, found)
@@ -134,22 +133,36 @@ def _tell(
 
 
 def _standing(body: PoseTorques, poses: Poses, journal: Journal) -> tuple[Array, Array] | None:
-    """How surely each point stands in each step, shape [T - 1, K], and the ground's own step [m]; None if none does."""
+    """As :func:`standing`, for poses; the ground's step in the poses' world."""
     skeleton = body.skeleton
     points, _, _, _ = foot_points(skeleton, poses.rotations, poses.translation)
     world = skeleton.parent_rotation[0].numpy()
-    in_ground = points @ world.T
-    in_ground[..., 1] -= [sphere.radius for sphere in skeleton.contact_spheres]
-    velocity = np.gradient(in_ground, body.step, axis=0)
-    if not (np.linalg.norm(velocity, axis=-1) < SLOW).any():
-        journal.info("no foot ever stands still: nothing holds the feet", poses.source)
-        return None
+    lowest = points @ world.T
+    lowest[..., 1] -= [sphere.radius for sphere in skeleton.contact_spheres]
+    found = standing(lowest, body.step, journal=journal, about=poses.source)
+    return None if found is None else (found[0], world.T @ found[1])
+
+
+def standing(lowest: Array, step: float, *, journal: Journal, about: str) -> tuple[Array, Array] | None:
+    """How surely each point stands in each step, and how far the ground itself moves in one.
+
+    Args:
+        lowest: Lowest points of the feet's spheres in ground [m], shape [T, K, 3].
+        step: Time between frames [s].
+        journal: Where the ground that was found is recorded.
+        about: Whose feet, for messages.
+
+    Returns:
+        Square roots of weights from 0 to 1, shape [T - 1, K], and [m], shape [3]; None if nothing ever stands.
+    """
+    velocity = np.gradient(lowest, step, axis=0)
     try:
-        contact = detect_contact(in_ground, velocity, journal=journal)
+        contact = detect_contact(lowest, velocity, journal=journal)
     except DataError:
+        journal.info("no foot ever stands still: nothing holds the feet", about)
         return None
     sure = np.minimum(contact.strength, 1.0)
-    return np.sqrt(np.minimum(sure[1:], sure[:-1])), world.T @ contact.velocity * body.step
+    return np.sqrt(np.minimum(sure[1:], sure[:-1])), contact.velocity * step
 
 
 def _cut(standing: tuple[Array, Array] | None, first: int, last: int) -> tuple[Array, Array] | None:
@@ -157,94 +170,31 @@ def _cut(standing: tuple[Array, Array] | None, first: int, last: int) -> tuple[A
 
 
 class _Window:
-    """The posterior of one window's poses and its most probable point."""
+    """What mechanics say of one window's poses."""
 
     def __init__(
-        self,
-        body: PoseTorques,
-        reference: Array,
-        offset: Array,
-        fit: tuple[AdaptiveFit, AdaptiveFit],
-        settings: RefineSettings,
-        standing: tuple[Array, Array] | None,
+        self, body: PoseTorques, chart: PoseChart, settings: RefineSettings, standing: tuple[Array, Array] | None
     ) -> None:
-        self.body, self.settings, self.standing = body, settings, standing
-        self.chart = PoseChart(reference, offset)
-        self.turning, self.moving = fit
-        self.scale: Array | None = None
+        self.body, self.chart, self.settings, self.standing = body, chart, settings, standing
+        # Found at the smoothed poses and kept: a scale that follows its own residual would shrink with it.
+        self.scale: Array | float = settings.bend
         self.slip: float | None = None
 
-    def solve(self) -> tuple[Array, Array]:
-        """Rotation vectors in the chart [rad], shape [T, 72], and the root's translation [m], shape [T, 3]."""
-        u = np.zeros(self.turning.smoothed.shape), np.zeros(self.moving.smoothed.shape)
-        if len(u[0]) < 5 or (self.settings.bend <= 0 and self.standing is None):
-            return self._values(u)
-        for _ in range(self.settings.steps):
-            residuals, turned = self._linearized(u)
-            step = self._gauss_newton(u, residuals, turned)
-            u = u[0] + step[0], u[1] + step[1]
-        return self._values(u)
-
-    def _values(self, u: tuple[Array, Array]) -> tuple[Array, Array]:
-        return self.turning.smoothed + self.turning.moved(u[0]), self.moving.smoothed + self.moving.moved(u[1])
-
-    def _linearized(self, u: tuple[Array, Array]) -> tuple[list[TorqueBend | StandingPoints], Array]:
-        """Residuals at a point, and how far rotation vectors turn joints there, shape [T, J, 3, 3]."""
-        vectors, place = self._values(u)
-        vectors = vectors.reshape(self.chart.offset.shape)
+    def linearize(self, values: list[Array]) -> tuple[list[Residual], list[Array | None]]:
+        """See `refine_solver.Linearize`; the parts are vectors in the chart and the root's place."""
+        vectors = values[0].reshape(self.chart.offset.shape)
         rotations = self.chart.rotations(vectors)
-        found: list[TorqueBend | StandingPoints] = []
-        if self.settings.bend > 0:
-            quaternion = quaternions(torch.as_tensor(vectors_of(rotations))).numpy()
-            bend = TorqueBend.at(self.body, quaternion, place, self.scale, self.settings.bend)
+        found: list[Residual] = []
+        if self.settings.bend > 0 and len(vectors) > 4:
+            bend = torque_bend(self.body, rotations, values[1], self.scale)
             self.scale = bend.scale
             found.append(bend)
         if self.standing is not None:
             weight, belt = self.standing
             least = self.settings.slip * self.body.step
-            stand = StandingPoints.at(self.body.skeleton, rotations, place, weight, belt, self.slip, least)
+            stand = standing_points(
+                self.body, rotations, values[1], weight=weight, belt=belt, scale=self.slip, least=least
+            )
             self.slip = stand.scale
             found.append(stand)
-        return found, turned_by(vectors - self.chart.offset)
-
-    def _gauss_newton(
-        self, u: tuple[Array, Array], residuals: list[TorqueBend | StandingPoints], turned: Array
-    ) -> tuple[Array, Array]:
-        """The step to the least of the linearised squares: conjugate gradients on (1 + JᵀJ) s = -(u + Jᵀr)."""
-        shape = turned.shape[:2]
-
-        def down(s: tuple[Array, Array]) -> tuple[Array, Array]:
-            change = self.turning.moved(s[0]).reshape(*shape, 3)
-            turn = (turned @ change[..., None])[..., 0].reshape(len(change), -1)
-            return turn, self.moving.moved(s[1])
-
-        def back(turn: Array, place: Array) -> tuple[Array, Array]:
-            change = (turn.reshape(*shape, 1, 3) @ turned)[..., 0, :].reshape(len(turn), -1)
-            return self.turning.moved_back(change), self.moving.moved_back(place)
-
-        def normal(s: tuple[Array, Array]) -> tuple[Array, Array]:
-            moved = down(s)
-            sums = [r.backward(r.forward(*moved)) for r in residuals]
-            a, b = back(sum(x for x, _ in sums), sum(y for _, y in sums))  # type: ignore[arg-type]
-            return s[0] + a, s[1] + b
-
-        slopes = [r.backward(r.residual) for r in residuals]
-        a, b = back(sum(x for x, _ in slopes), sum(y for _, y in slopes))  # type: ignore[arg-type]
-        rest = -(u[0] + a), -(u[1] + b)
-        step = np.zeros_like(u[0]), np.zeros_like(u[1])
-        direction, size = rest, _inner(rest, rest)
-        first = size
-        for _ in range(self.settings.inner):
-            if size <= 1e-6 * first:
-                break
-            image = normal(direction)
-            length = size / _inner(direction, image)
-            step = step[0] + length * direction[0], step[1] + length * direction[1]
-            rest = rest[0] - length * image[0], rest[1] - length * image[1]
-            size, before = _inner(rest, rest), size
-            direction = rest[0] + size / before * direction[0], rest[1] + size / before * direction[1]
-        return step
-
-
-def _inner(one: tuple[Array, Array], two: tuple[Array, Array]) -> float:
-    return float((one[0] * two[0]).sum() + (one[1] * two[1]).sum())
+        return found, [turned_by(vectors - self.chart.offset), None]
