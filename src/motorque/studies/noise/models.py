@@ -145,6 +145,8 @@ class Realistic:
             between them, or an axis in the poses' world.
         depth_of: Whether it is the component of the rotation vector *along* the camera's axis that is amplified, as the
             paper has it, or those *across*, which move limbs along the camera's axis and cannot be seen in the picture.
+        sized: Whether ``mean_size`` is that of the noise as it is (``whole``) or before a part of it is made larger
+            (``before_depth``), as a reader of the paper may take its "equivalent average magnitude".
         flicker: Share of the variance that is new in every frame.
         lasts: Time after which the correlation of the rest has fallen to 1/e [s].
         translation: Standard deviation of the root's translation across the camera's axis [m].
@@ -156,6 +158,7 @@ class Realistic:
     depth: float = DEPTH
     camera: Camera = "side"
     depth_of: Literal["along", "across"] = "along"
+    sized: Literal["whole", "before_depth"] = "whole"
     flicker: float = FLICKER
     lasts: float = LASTS
     translation: float = 0.0
@@ -174,7 +177,8 @@ class Realistic:
         rotation = mixed.rotation * joint_levels(self.levels)[:, None]
         rotation = _stretched(rotation, axis, self.depth, along=self.depth_of == "along")
         # Equal mean size by expectation, not draw by draw: lengths are then known beforehand
-        size = _mean_length(self.depth, along=self.depth_of == "along") * joint_levels(self.levels).mean()
+        depth = self.depth if self.sized == "whole" else 1.0
+        size = _mean_length(depth, along=self.depth_of == "along") * joint_levels(self.levels).mean()
         rotation = _level(self.mean_size) / size * _masked(rotation, self.root)
         parents = _parents_in_world(poses.rotations)
         local = np.einsum("tjki,stjk->stji", parents, rotation)
