@@ -235,8 +235,6 @@ def build_parser() -> argparse.ArgumentParser:
 
     cli_studies.add_options(add("study", cli_studies.study, "Repeat a paper's experiments: figures, tables, a page."))
 
-    cli_studies.add_options(add("study", cli_studies.study, "Repeat a paper's experiments: figures, tables, a page."))
-
     summary = "Say what is installed, what works, and what an optional part would need."
     steps.add_parser("doctor", parents=[common], help=summary, description=summary)
     return parser
