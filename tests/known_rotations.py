@@ -6,7 +6,11 @@ import torch
 from torch import Tensor
 
 from motorque.signals.pose_rates import PoseRates
-from motorque.signals.pose_rates.rotation_calculus import turned_by
+from motorque.signals.pose_rates.rotation_calculus import rotation_exp, rotation_log, turned_by
+
+FPS = 30.0
+UP = {"y": (0, 1, 0), "z": (0, 0, 1), "-y": (0, -1, 0), "-z": (0, 0, -1)}
+"""What is up in a world, by the layer's names."""
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:
@@ -29,3 +33,12 @@ def analytic(frames: int, fps: float, *, joints: int = 2, pace: float = 2.0, siz
     s = t[:, 0]
     place = c[0] + c[1] * s + c[2] * s**2 + c[3] * s**3
     return PoseRates(rotation, place, w, dw, c[1] + 2 * c[2] * s + 3 * c[3] * s**2, 2 * c[2] + 6 * c[3] * s)
+
+
+def moving(frames: int, *, batch: tuple[int, ...] = (), seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Somebody swings every joint by up to 0.5 rad with up to 1 Hz, and goes astray; the root turns far."""
+    t = torch.arange(frames, dtype=torch.float64)[:, None] / FPS
+    pace, phase = 6 * torch.rand(2, *batch, 1, 75, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    swing = 0.5 * torch.sin(pace * t + phase)
+    turn = torch.tensor([0.0, 2.5, 0.0], dtype=torch.float64) * t
+    return rotation_log(rotation_exp(turn) @ rotation_exp(swing[..., :3])), swing[..., 3:72], swing[..., 72:]

@@ -10,27 +10,16 @@ import torch
 from torch import Tensor
 
 import motorque
-from known_rotations import seeded
+from gradient_checks import checked_gradients
+from known_rotations import FPS, UP, moving, seeded
 from motorque.errors import DataError, ModelError
 from motorque.mechanics.contact import ContactModel
 from motorque.mechanics.contact_laws import SmoothHuntCrossley
 from motorque.mechanics.smpl_dynamics import SMPLDynamics
 from motorque.mechanics.smpl_inputs import smpl_rotations
 from motorque.mechanics.smpl_output import SMPLDynamicsOutput
-from motorque.signals.pose_rates.rotation_calculus import rotation_exp, rotation_log
+from motorque.signals.pose_rates.rotation_calculus import rotation_exp
 from motorque.skeleton.smpl import SMPL_JOINTS, SMPL_PARENTS, rest_joints
-
-FPS = 30.0
-UP = {"y": (0, 1, 0), "z": (0, 0, 1), "-y": (0, -1, 0), "-z": (0, 0, -1)}
-
-
-def moving(frames: int, *, batch: tuple[int, ...] = (), seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Somebody swings every joint by up to 0.5 rad with up to 1 Hz, and goes astray; the root turns far."""
-    t = torch.arange(frames, dtype=torch.float64)[:, None] / FPS
-    pace, phase = 6 * torch.rand(2, *batch, 1, 75, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    swing = 0.5 * torch.sin(pace * t + phase)
-    turn = torch.tensor([0.0, 2.5, 0.0], dtype=torch.float64) * t
-    return rotation_log(rotation_exp(turn) @ rotation_exp(swing[..., :3])), swing[..., 3:72], swing[..., 72:]
 
 
 def somebody(seed: int = 0) -> Tensor:
@@ -122,33 +111,6 @@ def test_standing_still_is_statics() -> None:
     assert 5 < float(shoulder[2]) < 15 and abs(float(shoulder[1])) < 1e-9  # an arm held out to the left (x), about z
     knee = turned.torques[0, SMPL_JOINTS.index("left_knee")]
     assert float(knee.norm()) < 1.0
-
-
-def checked_gradients(function: Any, inputs: list[Tensor], *, step: float, entries: int = 0) -> None:
-    """Gradients of weighted outputs against central differences to 1e-6, along a direction and entry by entry."""
-    inputs = [x.clone().requires_grad_() for x in inputs]
-    outputs = function(*inputs)
-    weights = [seeded(*y.shape, seed=50 + k) / y.detach().abs().mean() for k, y in enumerate(outputs)]
-    total = torch.stack([(w * y).sum() for w, y in zip(weights, outputs, strict=True)]).sum()
-    gradients = torch.autograd.grad(total, inputs)
-
-    def slope(k: int, direction: Tensor) -> float:
-        sides = []
-        with torch.no_grad():
-            for sign in (1, -1):
-                sides.append(function(*(x + sign * step * direction if i == k else x for i, x in enumerate(inputs))))
-        # Differences first: sums over frames that do not change would only add rounding
-        return sum(float((w * (b - a)).sum()) for w, b, a in zip(weights, *sides, strict=True)) / (2 * step)
-
-    for k, gradient in enumerate(gradients):
-        direction = seeded(*gradient.shape, seed=80 + k)
-        assert float((gradient * direction).sum()) == pytest.approx(slope(k, direction), rel=1e-6), k
-        chosen = torch.randperm(gradient.numel(), generator=torch.Generator().manual_seed(k))[:entries]
-        for i in chosen.tolist():
-            one = torch.zeros(gradient.numel(), dtype=torch.float64).index_fill(0, torch.tensor([i]), 1.0)
-            found = float(gradient.flatten()[i])
-            scale = float(gradient.abs().mean())
-            assert found == pytest.approx(slope(k, one.reshape(gradient.shape)), rel=1e-6, abs=1e-6 * scale), (k, i)
 
 
 def test_gradients_of_every_input(backend: str) -> None:

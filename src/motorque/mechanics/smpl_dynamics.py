@@ -9,7 +9,7 @@ Everything is in the world of the poses: the axes in which ``global_orient`` and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from motorque.mechanics.arguments import Wrench
 from motorque.mechanics.backends import Backend
 from motorque.mechanics.contact import ContactModel, Floor
 from motorque.mechanics.contact_laws import ContactLaw, HuntCrossley
+from motorque.mechanics.contact_share import SharedContact
 from motorque.mechanics.dynamics import inverse_dynamics
 from motorque.mechanics.physics_loss import PhysicsLoss, PhysicsLossTerms
 from motorque.mechanics.smpl_inputs import smpl_rotations
@@ -33,7 +34,7 @@ SEXES: dict[str, Sex] = {
     "female": "f", "male": "m", "neutral": "unknown", "f": "f", "m": "m", "unknown": "unknown"
 }  # fmt: skip
 """What SMPL's users call them, and what the package does."""
-Contact = Literal["hunt-crossley"]
+Contact = Literal["hunt-crossley", "shared"]
 
 
 class SMPLDynamics(nn.Module):
@@ -54,7 +55,8 @@ class SMPLDynamics(nn.Module):
         rates: Way to velocities and accelerations: a name of ``pose_rates.METHODS`` or a method with its options.
         contact: What pushes the body where no loads are given: None for nothing, so that the whole of it is in the root
             wrench; ``hunt-crossley``, a contact law or a `ContactModel` for the forces of the spheres under the feet,
-            which are only as good as the poses are on the floor (a centimetre is hundreds of newtons).
+            which are only as good as the poses are on the floor (a centimetre is hundreds of newtons); ``shared`` or a
+            `SharedContact` for the force that the motion asks for, laid on what is low and slow of the feet.
         floor_height: How high the floor is along the world's up axis [m]; for ``contact`` alone.
         frame: Axes of the output's ``torques``: the world's, or those of each joint's parent.
         backend: Which implementation of the recursion answers (`mechanics.backends`).
@@ -74,7 +76,7 @@ class SMPLDynamics(nn.Module):
         joint_positions: Tensor | None = None,
         up: Up = "y",
         rates: str | RateMethod = "central",
-        contact: Contact | ContactLaw | ContactModel | None = None,
+        contact: Contact | ContactLaw | ContactModel | SharedContact | None = None,
         floor_height: float = 0.0,
         frame: TorqueFrame = "world",
         backend: Backend = "auto",
@@ -82,8 +84,8 @@ class SMPLDynamics(nn.Module):
         super().__init__()
         if sex not in SEXES:
             raise DataError(f"sex must be female, male or neutral, got {sex!r}")
-        if isinstance(contact, str) and contact != "hunt-crossley":
-            raise DataError(f"contact is 'hunt-crossley', a contact law or a ContactModel, got {contact!r}")
+        if isinstance(contact, str) and contact not in get_args(Contact):
+            raise DataError(f"contact is 'hunt-crossley', 'shared', a contact law or a ContactModel, got {contact!r}")
         if frame not in ("world", "parent"):
             raise DataError(f"torques are in the axes of the 'world' or of the 'parent', not of {frame!r}")
         self.fps, self.sex, self.up, self.frame, self.backend = checked_rate(fps), SEXES[sex], up, frame, backend
@@ -157,16 +159,25 @@ class SMPLDynamics(nn.Module):
         in_ground = None if loads is None else {name: motion.to_ground(wrench) for name, wrench in loads.items()}
         touching = None
         if loads is None and self.contact is not None:
-            touching = self._contact_model(body).loads(body, motion.q, motion.v)
-            in_ground = touching
+            touching = in_ground = self._contact_loads(body, motion)
         tau = inverse_dynamics(body, motion.q, motion.v, motion.a, loads=in_ground, backend=self.backend)
         return SMPLDynamicsOutput(motion, tau, in_ground, contact_found=touching is not None, frame=self.frame)
 
-    def _contact_model(self, body: Skeleton) -> ContactModel:
+    def _contact_loads(self, body: Skeleton, motion: SMPLMotion) -> dict[str, Wrench]:
+        """Loads of the contact that was asked for, in ground."""
         if isinstance(self.contact, ContactModel):
-            return self.contact.to(device=body.mass.device, dtype=body.mass.dtype)
+            model = self.contact.to(device=body.mass.device, dtype=body.mass.dtype)
+            return model.loads(body, motion.q, motion.v)
+        floor = Floor.level(self.floor_height, like=body.mass)
+        if self.contact == "shared" or isinstance(self.contact, SharedContact):
+            shared = self.contact if isinstance(self.contact, SharedContact) else SharedContact()
+            tau = inverse_dynamics(body, motion.q, motion.v, motion.a, backend=self.backend)
+            force, moment = motion.to_ground((tau[..., 3:6], tau[..., :3]))
+            pelvis = motion.poses.position[..., 0, :]
+            wanted = force, moment + torch.linalg.cross(pelvis, force)
+            return shared.loads(body, ContactModel.of(body, floor=floor), motion.q, motion.v, wanted)
         law = HuntCrossley() if isinstance(self.contact, str) else cast(ContactLaw, self.contact)
-        return ContactModel.of(body, law, floor=Floor.level(self.floor_height, like=body.mass))
+        return ContactModel.of(body, law, floor=floor).loads(body, motion.q, motion.v)
 
     def physics_loss(
         self,
