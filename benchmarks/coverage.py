@@ -12,12 +12,13 @@ each marker in its body's axes (drawn anew in every draw); plates alike, 1 or 5 
 each moment about the middle of the plate.
 
 Truth: `arnold_synthetic` fits its model exactly, so that the unfiltered chain without noise is the truth (its stored
-moments agree to 0.2 N·m, but for the way Simbody turns the knees' axes). `rajagopal_walk` is a real recording: truth is what the same chain makes of the clean
-markers. That truth has the recording's own soft tissue and misplaced markers in it, so that they are no error here and
-are switched off in the bands; and unfiltered it has the recording's own noise in it, twice differentiated. Torques are
-therefore compared with two truths: unfiltered, and filtered at 12 Hz. For offsets the markers of the model are first
-put where the clean recording has them on average, as a static trial does; otherwise what the program finds is the
-model's misfit of 6 mm, not the offset.
+moments agree to 0.4 N·m, the way Simbody turns the knees' axes included). `rajagopal_walk` is a real recording: truth
+is what the same chain makes of the clean markers. That truth has the recording's own soft tissue and misplaced markers
+in it, so that they are no error here and are switched off in the bands; and unfiltered it has the recording's own noise
+in it, twice differentiated. Torques are therefore compared with two truths: unfiltered, and at the cutoff that the
+program chooses for the clean recording. For offsets the markers of the model are first put where the clean recording
+has them on average, as a static trial does; otherwise what the program finds is the model's misfit of 6 mm, not the
+offset.
 
 Intervals are those of the mean over draws (90 %, from the spread between draws: samples within a draw are not
 independent).
@@ -46,7 +47,7 @@ from motorque.series import Kinetics, Load, Loads, Markers, Motion
 from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.bands import SOURCES, Bands, bands_of_analysis
 from motorque.uncertainty.cutoff import choose_cutoff
-from motorque.uncertainty.evidence import marker_evidence
+from motorque.uncertainty.evidence import MarkerEvidence, marker_evidence
 from motorque.workflows.analyze import kinetics_of, smooth
 from motorque.workflows.trial_loads import loads_from_plates
 
@@ -55,7 +56,6 @@ WITHIN = 1.6449
 START = 6.0
 """Cutoff of the first look, from which the program chooses its own [Hz]."""
 MEMORY = 0.9
-TRUTH_CUTOFF = 12.0
 STANDING = 50.0
 """Vertical force above which centres of pressure are compared [N]."""
 
@@ -208,6 +208,17 @@ def covered(scores: list[dict[str, dict[str, np.ndarray]]]) -> dict[str, object]
     return out
 
 
+def chosen_cutoff(case: Case, markers: Markers, found: Motion, plates: Loads) -> tuple[MarkerEvidence, float]:
+    """The markers' noise and the cutoff that the program takes."""
+    first = chain(case, found, plates, START)
+    evidence = marker_evidence(case.skeleton, markers, found)
+    choice = choose_cutoff(
+        case.skeleton, evidence=evidence, motion=first.motion, rate=first.rate, acceleration=first.acceleration,
+        loads=first.loads, plates=plates, cutoff=START,
+    )  # fmt: skip
+    return evidence, choice.cutoff
+
+
 def run(case: Case, kind: str, size: float, draws: int, method: str, seed: int) -> list[dict[str, object]]:
     rng = np.random.default_rng(seed)
     clean = inverse_kinematics(case.skeleton, case.markers).motion
@@ -217,7 +228,8 @@ def run(case: Case, kind: str, size: float, draws: int, method: str, seed: int) 
     truth = chain(case, clean, case.plates, None)
     truths = {"unfiltered": truth.kinetics}
     if not case.exact:
-        truths[f"filtered at {TRUTH_CUTOFF:g} Hz"] = chain(case, clean, case.plates, TRUTH_CUTOFF).kinetics
+        own = chosen_cutoff(case, case.markers, clean, case.plates)[1]
+        truths[f"filtered at {own:g} Hz"] = chain(case, clean, case.plates, own).kinetics
     sources = SOURCES
     if not case.exact:
         sources = tuple(s for s in SOURCES if s != "soft tissue" and (s != "marker placement" or kind == "offset"))
@@ -227,21 +239,16 @@ def run(case: Case, kind: str, size: float, draws: int, method: str, seed: int) 
         markers = noisy_markers(case, clean, kind, size, rng)
         plates = noisy_plates(case.plates, kind, 1e3 * size, rng)
         found = inverse_kinematics(case.skeleton, markers).motion
-        first = chain(case, found, plates, START)
         began = time.perf_counter()
-        evidence = marker_evidence(case.skeleton, markers, found)
-        choice = choose_cutoff(
-            case.skeleton, evidence=evidence, motion=first.motion, rate=first.rate, acceleration=first.acceleration,
-            loads=first.loads, plates=plates, cutoff=START,
-        )  # fmt: skip
-        result = chain(case, found, plates, choice.cutoff)
+        evidence, cutoff = chosen_cutoff(case, markers, found, plates)
+        result = chain(case, found, plates, cutoff)
         bands = bands_of_analysis(
             case.skeleton, markers=markers, found=found, motion=result.motion, rate=result.rate,
-            acceleration=result.acceleration, loads=result.loads, plates=plates, cutoff=choice.cutoff,
+            acceleration=result.acceleration, loads=result.loads, plates=plates, cutoff=cutoff,
             evidence=evidence, sources=sources, method=method,
         )  # fmt: skip
         seconds.append(time.perf_counter() - began)
-        chosen.append(choice.cutoff)
+        chosen.append(cutoff)
         for name, kinetics in truths.items():
             scores[name].append(z_scores(result, truth, kinetics, bands))
         joints = [i for i, c in enumerate(case.skeleton.coordinates) if c.rotational]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,33 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorque.errors import DataError
-from motorque.fitting.load_filtering import THRESHOLD, filter_loads
-from motorque.journal import Journal
+from motorque.fitting.load_filtering import THRESHOLD
 from motorque.series import Kinetics, Load, Loads, Markers, Motion
 from motorque.series.markers import within
 from motorque.skeleton.skeleton import Skeleton
-from motorque.uncertainty.load_noise import LoadNoise, estimate_load_noise
-from motorque.uncertainty.marker_gain import MarkerGain, marker_gain
-from motorque.uncertainty.marker_noise import NoisePart, estimate_marker_noise
-from motorque.uncertainty.missed_signal import missed_signal
+from motorque.uncertainty.assembly import chain_of, with_sources
+from motorque.uncertainty.evidence import MarkerEvidence, load_evidence, marker_evidence
+from motorque.uncertainty.marker_noise import NoisePart
 from motorque.uncertainty.monte_carlo import monte_carlo
 from motorque.uncertainty.propagate import (
     Chain,
-    CoordinateNoise,
     Spread,
-    marker_noise_in_coordinates,
-    marker_offsets_in_coordinates,
     propagate,
-    torque_noise_power,
 )
-from motorque.uncertainty.smoother import Smoother
-from motorque.uncertainty.smoothing_bias import TORQUE_SLOPE, lost_variance, signal_spectrum, smoothing_loss, thinned
-from motorque.uncertainty.torque_gain import TorqueGain, generalized_forces, torque_gain
+from motorque.uncertainty.torque_gain import torque_gain
 
 Array = NDArray[np.float64]
-
-LINES = 64
-"""Sines that stand for a signal."""
 
 SOURCES = (
     "marker noise",
@@ -131,6 +120,7 @@ def bands_of_analysis(
     plates: Loads | None = None,
     cutoff: float | None = None,
     weights: Mapping[str, float] | None = None,
+    evidence: MarkerEvidence | None = None,
     sources: Iterable[str] = SOURCES,
     method: Method = "monte carlo",
     draws: int = 500,
@@ -153,6 +143,7 @@ def bands_of_analysis(
             None if loads were not measured.
         cutoff: Low-pass cutoff that motion and loads went through [Hz], or None.
         weights: Marker weights of inverse kinematics.
+        evidence: What :func:`marker_evidence` said of these markers, if it was asked already.
         sources: What the band shall hold, of :data:`SOURCES`.
         method: ``monte carlo`` through the chain, or ``linear`` propagation.
         draws: Draws of the former.
@@ -165,21 +156,12 @@ def bands_of_analysis(
     unknown = [s for s in chosen if s not in SOURCES]
     if unknown:
         raise DataError(f"bands: no source {unknown[0]!r}; there are {', '.join(SOURCES)}")
-    gain = marker_gain(skeleton, markers, found.values, weights=weights)
-    parts = dict(zip(("marker noise", "soft tissue", "marker placement"), estimate_marker_noise(gain), strict=True))
-    moving = {
-        name: CoordinateNoise(name, marker_noise_in_coordinates(gain, part), part.process)
-        for name, part in parts.items()
-        if part.process is not None and part.typical > 0
-    }
-    unfiltered = _unfiltered(loads, plates, motion.times)
-    noisy = tuple(estimate_load_noise(x, unfiltered[x.name], motion.times) for x in loads.loads if x.name in unfiltered)
+    evidence = marker_evidence(skeleton, markers, found, weights=weights) if evidence is None else evidence
+    measured = load_evidence(loads, plates)
     smoothed = np.stack([motion.values, rate, acceleration])
-    chain = _chain(skeleton, gain, parts, moving, noisy, found, motion, smoothed, loads, unfiltered, cutoff, chosen)
+    chain = chain_of(skeleton, evidence, measured, smoothed, loads, cutoff)
     torque = torque_gain(skeleton, chain.motion, chain.wrenches)
-    if chain.missed is not None:
-        hidden = _hidden(chain, torque, list(moving.values()), noisy, found, unfiltered)
-        chain = dataclasses.replace(chain, hidden=hidden)
+    chain = with_sources(chain, torque, evidence, measured, chosen)
     spreads = propagate(chain, torque)
     spreads = {name: s for name, s in spreads.items() if name in chosen}
     total = _sum(spreads, chain)
@@ -187,7 +169,7 @@ def bands_of_analysis(
         drawn = monte_carlo(chain, draws=draws, seed=seed)
         total = Spread(drawn.angles, drawn.torques, {**total.wrenches, **drawn.wrenches})
     angles = np.sqrt(total.angles)
-    angles[:, list(gain.unseen)] = np.nan
+    angles[:, list(evidence.gain.unseen)] = np.nan
     return Bands(
         motion.times,
         motion.names,
@@ -198,127 +180,12 @@ def bands_of_analysis(
             name: {"angles": np.sqrt(s.angles.mean(0)), "torques": np.sqrt(s.torques.mean(0))}
             for name, s in spreads.items()
         },
-        {name: _size(name, parts, chain) for name in spreads},
+        {name: _size(name, evidence.parts, chain) for name in spreads},
         {name: "switched off" for name in SOURCES if name not in spreads},
         method,
         draws if method == "monte carlo" else 0,
         seed,
     )
-
-
-def _chain(
-    skeleton: Skeleton,
-    gain: MarkerGain,
-    parts: Mapping[str, NoisePart],
-    moving: Mapping[str, CoordinateNoise],
-    noisy: tuple[LoadNoise, ...],
-    found: Motion,
-    motion: Motion,
-    smoothed: Array,
-    loads: Loads,
-    unfiltered: Mapping[str, Array],
-    cutoff: float | None,
-    chosen: tuple[str, ...],
-) -> Chain:
-    frames = len(motion.times)
-    if not (len(found.times) == len(gain.gain) == frames == len(loads.times)):
-        raise DataError(
-            f"bands: {len(found.times)} frames of coordinates, {frames} smoothed and {len(loads.times)} of loads; give "
-            "them at the same frames"
-        )
-    smoother = Smoother.of(frames, motion.rate, cutoff)
-    noise = tuple(n for name, n in moving.items() if name in chosen)
-    offsets = None
-    if "marker placement" in chosen and parts["marker placement"].typical > 0:
-        offsets = marker_offsets_in_coordinates(gain, parts["marker placement"])
-    signal = loss = missed = None
-    if "smoothing" in chosen:
-        values = found.values[:, list(gain.free)]
-        columns = np.concatenate([np.zeros((frames, 0)), *(unfiltered[x.name] for x in noisy)], axis=1)
-        power = _noise_power(frames, moving.get("marker noise"), len(gain.free)), _load_power(frames, noisy)
-        signal = thinned(signal_spectrum(values, motion.rate, power[0]), LINES, np.random.default_rng(0))
-        missed = missed_signal(smoother, values, power[0], columns, power[1])
-        loss = smoothing_loss(missed.higher, signal.frequency)
-    quiet = tuple(
-        dataclasses.replace(
-            x,
-            spreading=x.spreading * ("plate noise" in chosen),
-            offset=x.offset * ("plate offset" in chosen),
-        )
-        for x in noisy
-    )
-    wrenches: dict[str, Array] = {}
-    for load in loads.loads:
-        own = np.concatenate([load.force, load.moment_about_origin], axis=1)
-        wrenches[load.body] = wrenches.get(load.body, 0.0) + own
-    return Chain(
-        skeleton,
-        gain.coupling,
-        smoother,
-        smoothed,
-        wrenches,
-        noise,
-        offsets,
-        quiet,
-        signal,
-        loss,
-        missed,
-    )
-
-
-def _unfiltered(loads: Loads, plates: Loads | None, times: Array) -> dict[str, Array]:
-    """Force and moment about the ground origin of each load's plate at the motion's times, shape [T, 6] each."""
-    if plates is None:
-        return {}
-    raw = filter_loads(plates, times, None, journal=Journal())
-    result = {}
-    for load in loads.loads:
-        plate = next((p for p in raw.loads if load.name == p.name or load.name.startswith(p.name)), None)
-        if plate is not None:
-            result[load.name] = np.concatenate([plate.force, plate.moment_about_origin], axis=1)
-    return result
-
-
-def _noise_power(frames: int, noise: CoordinateNoise | None, free: int) -> Array:
-    """Power of the coordinates' measurement noise by frequency, shape [T // 2 + 1, n]."""
-    cycles = np.arange(frames // 2 + 1) / frames
-    if noise is None:
-        return np.zeros((len(cycles), free))
-    return np.outer(noise.process.spectrum(cycles), np.diagonal(noise.covariance.mean(0)))
-
-
-def _load_power(frames: int, loads: tuple[LoadNoise, ...]) -> Array:
-    """Power of the load columns' noise by frequency, shape [T // 2 + 1, 6 L]."""
-    cycles = np.arange(frames // 2 + 1) / frames
-    power = [np.outer(load.process.spectrum(cycles), (load.spreading**2).sum(1)) for load in loads]
-    return np.concatenate([np.zeros((len(cycles), 0)), *power], axis=1)
-
-
-def _hidden(
-    chain: Chain,
-    gain: TorqueGain,
-    moving: Sequence[CoordinateNoise],
-    noisy: Sequence[LoadNoise],
-    found: Motion,
-    unfiltered: Mapping[str, Array],
-) -> Array:
-    """Variance of the torques that smoothing took where noise hides it, shape [T, nv].
-
-    Torques of the unsmoothed motion and loads have a spectrum of their own, in which inertia and ground forces offset
-    each other as they do; beyond the noise it is continued like those of coordinates.
-    """
-    assert chain.missed is not None
-    frames, smoother = chain.smoother.frames, chain.smoother
-    # To first order about the smoothed motion: squares of noisy speeds would fill the spectrum down to its start.
-    raw = Smoother.of(frames, smoother.rate, None)(found.values)
-    tau = generalized_forces(chain.skeleton, chain.motion, chain.wrenches)
-    tau = tau + np.einsum("ktvq,ktq->tv", gain.motion, raw - chain.motion, optimize=True)
-    for load in chain.loads:
-        lost = (unfiltered[load.name] - smoother(unfiltered[load.name], (0,))[0]) * load.here[:, None]
-        tau += np.einsum("tvc,tc->tv", gain.loads[load.body], lost)
-    noise = torque_noise_power(chain, gain, moving, noisy, np.arange(frames // 2 + 1) / frames)
-    lines = signal_spectrum(tau, smoother.rate, noise, slope=TORQUE_SLOPE, order=1)
-    return np.outer(chain.missed.local_size() ** 2, lost_variance(lines, chain.missed.higher))
 
 
 def _sum(spreads: Mapping[str, Spread], chain: Chain) -> Spread:

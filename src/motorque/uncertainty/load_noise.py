@@ -118,5 +118,5 @@ def _fluctuation(pieces: list[Array]) -> tuple[Array, float, Process]:
     shape = np.sqrt(np.maximum(np.repeat([upper[:3].mean(), upper[3:].mean()], 3), 0.0))
     if not (shape > 0).all():
         return np.zeros(6), 0.0, Process()
-    fit = fit_spectrum(cycles, (power / shape**2).mean(1), 1 - 2 * np.pi / frames)
+    fit = fit_spectrum(cycles, (power / shape**2).mean(1), 1 - 2 * np.pi / frames, wanders=False)
     return shape, float(np.sqrt(fit.fast)), fit.process

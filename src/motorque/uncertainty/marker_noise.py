@@ -132,7 +132,7 @@ class SpectrumFit:
         return self.slow * self.wander.spectrum(cycles)
 
 
-def fit_spectrum(cycles: Array, power: Array, slowest: float) -> SpectrumFit:
+def fit_spectrum(cycles: Array, power: Array, slowest: float, *, wanders: bool = True) -> SpectrumFit:
     """White, AR(1) and tissue by Whittle's likelihood; ``slowest`` is the largest pole that the recording can show."""
     scale = float(power.mean())
     if scale <= 0:
@@ -141,6 +141,7 @@ def fit_spectrum(cycles: Array, power: Array, slowest: float) -> SpectrumFit:
 
     def parts(x: Array) -> tuple[float, float, float, Process, Process]:
         white, ar, slow = np.exp(np.clip(x[:3], -40, 20))
+        slow = slow if wanders else 0.0
         memory, pole = slowest / (1 + np.exp(-np.clip(x[3:], -30, 30)))
         return white, ar, slow, Process(0.0, float(memory), 1), Process(0.0, float(pole), 3)
 

@@ -105,12 +105,6 @@ class Spread:
         return Spread(self.angles + other.angles, self.torques + other.torques, both)
 
 
-def marker_noise_in_coordinates(gain: MarkerGain, part: NoisePart) -> Array:
-    """Covariance of the free coordinates under independent noise of the markers, shape [T, n, n]."""
-    weighted = (gain.gain * part.std[:, None]).reshape(*gain.gain.shape[:2], -1)
-    return np.asarray(weighted @ weighted.transpose(0, 2, 1))
-
-
 def marker_offsets_in_coordinates(gain: MarkerGain, part: NoisePart) -> Array:
     """Gain of the free coordinates by the markers' offsets in units of their size, shape [T, n, 3 M]."""
     return np.asarray((gain.gain * part.std[:, None]).reshape(*gain.gain.shape[:2], -1))

@@ -32,6 +32,9 @@ give 3."""
 TORQUE_SLOPE = 2.0
 """The same for joint torques: in walking they fall with the power 1.5 up to 15 Hz, with 3 beyond."""
 
+RESIDUAL_SLOPE = 0.5
+"""The same for the forces and moments on the root, which nobody exerts: what is left over there falls hardly at all."""
+
 
 @dataclass(frozen=True, eq=False)
 class SignalSpectrum:
@@ -48,7 +51,7 @@ class SignalSpectrum:
 
 
 def signal_spectrum(
-    values: Array, rate: float, noise: Array, *, slope: float = SLOPE, order: int = 2
+    values: Array, rate: float, noise: Array, *, slope: float | Array = SLOPE, order: int = 2
 ) -> SignalSpectrum:
     """The sines that a recording is made of, noise taken off.
 
@@ -57,7 +60,7 @@ def signal_spectrum(
         rate: Sampling rate [Hz].
         noise: Power of the noise of each column at the frequencies k rate / T, mean over a period equal to its
             variance, shape [T // 2 + 1, C].
-        slope: Power of the frequency with which amplitudes fall beyond what is seen.
+        slope: Power of the frequency with which amplitudes fall beyond what is seen, for all columns or each, [C].
         order: How often to difference before the spectrum: about the power with which it falls.
     """
     frames = len(values)
@@ -71,7 +74,9 @@ def signal_spectrum(
     spectrum = spectrum / whitening
     noise = noise[1 : len(cycles) + 1]
     power = _smooth(np.abs(spectrum) ** 2)
-    wanted = np.stack([_signal_power(cycles, power[:, c], noise[:, c], slope) for c in range(values.shape[1])], 1)
+    slopes = np.broadcast_to(np.asarray(slope, dtype=np.float64), (values.shape[1],))
+    columns = zip(power.T, noise.T, slopes, strict=True)
+    wanted = np.stack([_signal_power(cycles, p, n, float(s)) for p, n, s in columns], 1)
     spectrum = np.sqrt(wanted / np.maximum(power, 1e-300)) * _coordinated(spectrum, power > CLEAR * noise)
     # A sine of amplitude A has variance A²/2; the power P at one of T/2 frequencies stands for a variance of 2 P / T.
     return SignalSpectrum(cycles * rate, spectrum * 2 / np.sqrt(frames))
