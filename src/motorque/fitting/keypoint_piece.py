@@ -15,7 +15,7 @@ from motorque.fitting.keypoint_solver import Solution
 
 Array = NDArray[np.float64]
 
-WIDER, WIDER_WITH_PRIOR = 1.3, 1.6
+WIDER, WIDER_WITH_PRIOR = 1.4, 1.7
 """Factors on standard deviations, without and with a motion prior: curvature knows of noise, not of what the model gets
 wrong. With them 90 % bands hold 90 % of the errors on rendered motions of people that the prior was not trained on, the
 validation part; what they hold on the held-back part is a figure of `benchmarks/rendered_motions.py`."""
