@@ -133,9 +133,10 @@ class _Block:
         normal = coupling.mT @ matrix @ coupling
         bent = normal + coupling.mT @ curvature @ coupling
         # With large residuals the curvature can make the matrix indefinite off the minimum; it is left out there.
-        value = torch.linalg.eigvalsh(bent)
-        good = value[:, 0] > UNSEEN * value[:, -1]
-        value, vector = torch.linalg.eigh(torch.where(good[:, None, None], bent, normal))
+        value, vector = torch.linalg.eigh(bent)
+        bad = value[:, 0] < -UNSEEN * value[:, -1]
+        if bad.any():
+            value[bad], vector[bad] = torch.linalg.eigh(normal[bad])
         told = value > UNSEEN * value[:, -1:]
         inverse = (vector * torch.where(told, 1 / value.clamp(min=1e-300), 0.0)[:, None]) @ vector.mT
         blind = ((vector.square() * ~told[:, None]).sum(-1) > 0.5).any(0)

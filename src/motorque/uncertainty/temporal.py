@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
+from scipy.linalg import solve_discrete_lyapunov
 
 Array = NDArray[np.float64]
 
@@ -43,28 +43,45 @@ class Process:
         return np.asarray(np.fft.irfft(power)[:lags])
 
     def draw(self, rng: np.random.Generator, frames: int, size: tuple[int, ...]) -> NDArray[np.float32]:
-        """Samples of shape [frames, *size], independent but for time."""
+        """Samples of shape [frames, *size], independent but for time; stationary from the first frame on."""
+        noise = rng.standard_normal((frames, *size), dtype=np.float32)
         if self.white >= 1 or self.memory <= 0:
-            return rng.standard_normal((frames, *size), dtype=np.float32)
-        pole = self.memory
+            return noise
+        pole = np.float32(self.memory)
         if self.order == 1:
-            # White noise plus AR(1) is ARMA(1, 1): one stream instead of two. Its stationary state is exact.
-            a = self.white * (1 + pole**2) + (1 - self.white) * (1 - pole**2)
-            b = -self.white * pole
+            # White noise plus AR(1) is ARMA(1, 1): one stream of random numbers instead of two.
+            a = self.white * (1 + self.memory**2) + (1 - self.white) * (1 - self.memory**2)
+            b = -self.white * self.memory
             theta = 0.0 if b == 0 else (a - np.sqrt(a * a - 4 * b * b)) / (2 * b)
             gain = np.sqrt(a / (1 + theta**2))
-            noise = rng.standard_normal((frames, *size), dtype=np.float32)
-            state = abs(gain * (theta + pole)) / np.sqrt(1 - pole**2) * rng.standard_normal((1, *size))
-            coefficients = np.array([[gain, gain * theta], [1.0, -pole]], dtype=np.float32)
-            out, _ = lfilter(*coefficients, noise, axis=0, zi=state.astype(np.float32))
-            return np.asarray(out, dtype=np.float32)
-        settle = int(np.ceil(10 / (1 - pole)))
-        noise = rng.standard_normal((frames + settle, *size), dtype=np.float32)
-        polynomial = np.poly(np.full(self.order, pole))
-        slow = lfilter([np.sqrt((1 - self.white) / _power(pole, self.order))], polynomial, noise, axis=0)[settle:]
+            first, second = np.float32(gain), np.float32(gain * (theta + self.memory))
+            spread = np.float32(abs(second) / np.sqrt(1 - self.memory**2))
+            state = spread * rng.standard_normal(size, dtype=np.float32)
+            for frame in noise:  # in place: what has been used is not needed any more
+                after = pole * state + second * frame
+                frame *= first
+                frame += state
+                state = after
+            return noise
+        states = self._stationary() @ rng.standard_normal((self.order, int(np.prod(size))), dtype=np.float32)
+        levels = states.reshape(self.order, *size)
+        gain = np.float32(np.sqrt((1 - self.white) / _power(self.memory, self.order)))
+        for frame in noise:
+            levels[0] *= pole
+            levels[0] += frame
+            for level in range(1, self.order):
+                levels[level] *= pole
+                levels[level] += levels[level - 1]
+            np.multiply(levels[-1], gain, out=frame)
         if self.white > 0:
-            slow = slow + np.sqrt(self.white) * rng.standard_normal((frames, *size), dtype=np.float32)
-        return np.asarray(slow, dtype=np.float32)
+            noise += np.float32(np.sqrt(self.white)) * rng.standard_normal((frames, *size), dtype=np.float32)
+        return noise
+
+    def _stationary(self) -> NDArray[np.float32]:
+        """Factor of the covariance that the filters' states have at any time, shape [order, order]."""
+        every = np.ones((self.order, self.order))
+        covariance = solve_discrete_lyapunov(self.memory * np.tril(every), every)
+        return np.asarray(np.linalg.cholesky(covariance + 1e-9 * np.trace(covariance) * np.eye(self.order)), np.float32)
 
 
 def _power(pole: float, order: int) -> float:
