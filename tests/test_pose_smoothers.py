@@ -22,7 +22,13 @@ from motorque.signals.pose_rates import (
 from motorque.signals.pose_rates.butterworth import _filter
 from motorque.signals.pose_rates.likelihood import likely_noise
 from motorque.signals.pose_rates.manifold import Rotations
-from motorque.signals.pose_rates.quintic import QuinticEquations, QuinticSmoother, degrees_of_freedom
+from motorque.signals.pose_rates.quintic import (
+    QuinticEquations,
+    QuinticSmoother,
+    _by_modes,
+    _by_solving,
+    degrees_of_freedom,
+)
 from motorque.signals.pose_rates.rotation_calculus import rotation_exp, rotation_log
 
 
@@ -159,3 +165,11 @@ def test_degrees_of_freedom_are_the_trace(frames: int) -> None:
     for penalty in (1.0, 1e3, 1e6):
         trace = np.trace(QuinticSmoother(QuinticEquations.of(frames, penalty), 0).forward(np.eye(frames)))
         assert float(degrees_of_freedom(frames, np.array(penalty))) == pytest.approx(trace, abs=0.12)
+
+
+def test_two_ways_to_cross_validation_agree() -> None:
+    columns, tried = np.random.default_rng(0).normal(size=(80, 6)), np.geomspace(1e-2, 1e8, 11)
+    columns += 10 * np.sin(np.arange(80) / 9)[:, None]
+    (squares, freedom), (wanted, about) = _by_modes(columns, tried), _by_solving(columns, np.ones(80), tried)
+    np.testing.assert_allclose(squares, wanted, rtol=1e-5)
+    np.testing.assert_allclose(freedom, about, rtol=0.01)  # the one exact, the other for many frames

@@ -212,17 +212,32 @@ def test_rotations_beyond_half_turns_are_the_same_rotations() -> None:
     assert torch.allclose(layer(around, body, place).torques, layer(root, body, place).torques, atol=1e-8)
 
 
-def test_missing_frames_are_missing_and_nothing_else() -> None:
-    root, body, place = (x.requires_grad_() for x in moving(20))
+@pytest.mark.parametrize("form", ["axis-angle", "6d", "matrix"])
+def test_missing_frames_are_missing_and_nothing_else(form: str) -> None:
+    root, body, place = moving(20)
     gone = torch.zeros(20, dtype=torch.bool)
-    gone[[7, 8]] = True
-    nan = torch.tensor(float("nan"), dtype=torch.float64)
+    gone[[7, 8, 15]] = True
     layer = SMPLDynamics(fps=FPS)
-    out = layer(root, torch.where(gone[:, None], nan, body), place)
+    whole = layer(root, body, place).torques
+    r = smpl_rotations(root, body)
+    inputs = {
+        "axis-angle": (root, body),
+        "6d": tuple(x.flatten(1) for x in r[..., :2].transpose(-1, -2).flatten(-2).split([1, 23], dim=1)),
+        "matrix": tuple(x.flatten(1) for x in r.flatten(-2).split([1, 23], dim=1)),
+    }[form]
+    nan = torch.tensor(float("nan"), dtype=torch.float64)
+    mask = gone.clone()
+    mask[15] = False
+    poses = [inputs[0], torch.where(mask[:, None], nan, inputs[1]), place.clone()]
+    poses[2][15, 1] = nan
+    leaves = [x.clone().requires_grad_() for x in poses]
+    out = layer(*leaves)
     for found in (out.torques, out.forces, out.com, out.root_force, out.joint_positions):
         assert bool((found.isnan().flatten(1).any(-1) == gone).all())
+    far = [t for t in range(20) if not gone[max(t - 2, 0) : t + 3].any()]
+    assert torch.allclose(out.torques[far], whole[far], atol=1e-8)
     total = out.torques[~gone].square().sum() + out.forces[~gone].sum() + out.com[~gone].sum()
-    assert all(bool(g.isfinite().all()) for g in torch.autograd.grad(total, [root, body, place]))
+    assert all(bool(g.isfinite().all()) for g in torch.autograd.grad(total, leaves))
 
 
 @pytest.mark.parametrize("up", ["y", "z"])
@@ -290,6 +305,7 @@ def test_a_layer_in_a_network() -> None:
         (lambda: SMPLDynamics(fps=None), "frame rate must be a positive"),
         (lambda: SMPLDynamics(fps=30, mass=7500.0), "7500 kg is no person's"),
         (lambda: SMPLDynamics(fps=30, height=180.0), "180 m is no person's; give it in metres"),
+        (lambda: SMPLDynamics(fps=30, height="tall"), "height must be a number or a tensor, got 'tall'"),
         (lambda: SMPLDynamics(fps=30, sex="woman"), "sex must be female, male or neutral"),
         (lambda: SMPLDynamics(fps=30, up="x"), "up must be y, z"),
         (lambda: SMPLDynamics(fps=30, frame="ground"), "axes of the 'world' or of the 'parent'"),

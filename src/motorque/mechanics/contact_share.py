@@ -26,10 +26,12 @@ from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.mechanics.arguments import Wrench
-from motorque.mechanics.body_forces import body_states, velocity_at
+from motorque.mechanics.body_forces import body_states
 from motorque.mechanics.contact import ContactModel, Contacts
 from motorque.mechanics.inverse_dynamics import BodyMotion
 from motorque.mechanics.kinematics import BodyPoses
+from motorque.mechanics.tree import turn
+from motorque.skeleton.constants import constant
 from motorque.skeleton.skeleton import Skeleton
 
 _ROUNDS = 12  # of Newton's method with a line search; from a metre away it takes eight
@@ -106,17 +108,16 @@ class SharedContact:
         the spheres' lowest points.
         """
         floor = model.floor.point[..., 1]
-        points, speeds = [], []
-        for body, center, radius in zip(model.bodies, model.centers, model.radii, strict=True):
-            down = torch.zeros_like(center).index_fill(0, torch.tensor([1], device=center.device), 1.0) * radius
-            at = poses.point(body, center) - down
-            velocity, _ = velocity_at(poses, motion, body, at)
-            points.append(at)
-            speeds.append((velocity.square().sum(-1) + 1e-6).sqrt())
-        point = torch.stack(points, dim=-2)
+        index = constant(model.bodies, model.centers.device)
+        down = torch.zeros_like(model.centers).index_fill(-1, constant([1], model.centers.device), 1.0)
+        arm = turn(poses.rotation.index_select(-3, index), model.centers) - down * model.radii[:, None]
+        point = poses.position.index_select(-2, index) + arm
+        angular = motion.angular_velocity.index_select(-2, index)
+        velocity = motion.velocity.index_select(-2, index) + torch.linalg.cross(angular, arm)
+        speed = (velocity.square().sum(-1) + 1e-6).sqrt()
         height = point[..., 1] - floor
         on_floor = torch.stack([point[..., 0], floor.expand_as(height), point[..., 2]], dim=-1)
-        return height, torch.stack(speeds, dim=-1), on_floor
+        return height, speed, on_floor
 
     def _pressure_point(self, model: ContactModel, force: Tensor, moment: Tensor, pressing: Tensor) -> Tensor:
         """Where on the floor a force without moment about horizontal axes would do what is wanted [m]."""
@@ -157,7 +158,7 @@ class SharedContact:
             for _ in range(_ROUNDS):
                 step = newton(dual)
                 tried = torch.stack([dual - 0.5**k * step for k in range(_HALVINGS)])
-                best = torch.stack([height(x) for x in tried]).argmin(0)
+                best = height(tried).argmin(0)
                 dual = tried.gather(0, best[None, ..., None].expand(1, *dual.shape))[0]
         # Two more steps, with gradients, give the solution its first two derivatives.
         for _ in range(2):

@@ -9,6 +9,7 @@ Everything is in the world of the poses: the axes in which ``global_orient`` and
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Literal, cast, get_args
 
 import torch
@@ -102,6 +103,8 @@ class SMPLDynamics(nn.Module):
         if isinstance(value, nn.Parameter):
             self.register_parameter(name, value)
             return
+        if not (value is None or isinstance(value, Tensor | Real)) or isinstance(value, bool):
+            raise DataError(f"SMPL: {name.replace('_', ' ')} must be a number or a tensor, got {value!r}")
         tensor = value if value is None or isinstance(value, Tensor) else torch.tensor(float(value), dtype=torch.double)
         self.register_buffer(name, tensor, persistent=False)
 

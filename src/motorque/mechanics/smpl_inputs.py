@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from motorque.errors import DataError
+from motorque.signals.pose_rates.interface import where_there
 from motorque.signals.pose_rates.rotation_calculus import rotation_exp
 from motorque.skeleton.smpl import SMPL_JOINTS
 from motorque.spatial import rotation_to_matrix
@@ -73,5 +74,12 @@ def _matched(root: Tensor, body: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def _matrices(values: Tensor, width: int) -> Tensor:
+    there = values.isfinite().all(-1, keepdim=True)
+    whole = bool(there.all())
+    if not whole:  # what is missing has no gradient, rather than one of NaN
+        still = torch.zeros(width, dtype=values.dtype, device=values.device)
+        still[{3: [], 6: [0, 4], 9: [0, 4, 8]}[width]] = 1.0
+        values = torch.where(there, values, still)
     # The exponential has all derivatives at zero, where poses of straight hands are.
-    return rotation_exp(values) if width == 3 else rotation_to_matrix(values, _WIDTHS[width])
+    matrix = rotation_exp(values) if width == 3 else rotation_to_matrix(values, _WIDTHS[width])
+    return matrix if whole else where_there(there[..., None], matrix)

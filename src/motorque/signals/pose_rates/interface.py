@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol
 
 import torch
@@ -140,6 +141,8 @@ def checked_rate(fps: float) -> float:
     Raises:
         DataError: It is none.
     """
-    if isinstance(fps, bool) or not isinstance(fps, int | float) or not (math.isfinite(fps) and fps > 0):
+    given: object = fps  # annotations are no guard
+    number = float(given) if isinstance(given, Real) and not isinstance(given, bool) else math.nan
+    if not (math.isfinite(number) and number > 0):
         raise DataError(f"poses: the frame rate must be a positive number of frames per second, got {fps!r}; give fps=")
-    return float(fps)
+    return number

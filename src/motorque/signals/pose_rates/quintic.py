@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline
-from scipy.linalg import cho_solve_banded, cholesky_banded
+from scipy.linalg import cho_solve_banded, cholesky_banded, eigh, solve, toeplitz
 from scipy.sparse import csr_array, diags_array
 
 from motorque.errors import DataError
@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 DEGREE = 5
 SMALLEST, LARGEST, STEPS = 1e-2, 1e12, 57
 """Penalties that cross-validation tries [frames⁶]: cutoffs from 0.34 of the frame rate down to 1/600 of it."""
+
+PIECE = 500
+"""Most frames that cross-validation looks at together where none are missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,19 +191,56 @@ def cross_validated_penalty(values: Array, there: NDArray[np.bool_] | None, *, i
     scores = np.empty((STEPS, rows))
     gaps: dict[bytes, list[int]] = {}
     for i in range(rows):
-        gaps.setdefault(b"" if there is None else there[:, i].tobytes(), []).append(i)
-    for members in gaps.values():
-        weights = np.ones(frames) if there is None else there[:, members[0]].astype(np.float64)
-        count = int(weights.sum())
-        # Fewer samples on the same curve: as many as there are, a little farther apart.
-        freedom = degrees_of_freedom(max(count, 4), tried * (count / frames) ** 5)
+        gaps.setdefault(b"" if there is None or there[:, i].all() else there[:, i].tobytes(), []).append(i)
+    for key, members in gaps.items():
         columns = values[:, members].reshape(frames, -1)
-        for k, penalty in enumerate(tried):
-            left = columns - QuinticSmoother(QuinticEquations.of(frames, float(penalty), weights), 0).forward(columns)
-            squares = (weights[:, None] * left**2).reshape(frames, len(members), 3).sum((0, 2))
-            share = max(1 - inflation * freedom[k] / count, 1e-6)
-            scores[k, members] = np.log(squares / count + 1e-300) - 2 * np.log(share)
+        if not key:
+            # Of a long recording piece by piece, which is as good: how far a spline sees is a fraction of a piece.
+            pieces = -(-frames // PIECE)
+            count = frames // pieces
+            found = [_by_modes(columns[k * count : (k + 1) * count], tried) for k in range(pieces)]
+            squares, freedom = (np.sum([x[part] for x in found], axis=0) for part in (0, 1))
+            count = pieces * count
+        else:
+            weights = np.ones(frames) if there is None else there[:, members[0]].astype(np.float64)
+            squares, freedom, count = *_by_solving(columns, weights, tried), int(weights.sum())
+        squares = squares.reshape(STEPS, len(members), 3).sum(-1)
+        share = np.maximum(1 - inflation * freedom / count, 1e-6)
+        scores[:, members] = np.log(squares / count + 1e-300) - 2 * np.log(share)[:, None]
     return _lowest(np.log(tried), scores)
+
+
+def _by_solving(columns: Array, weights: Array, tried: Array) -> tuple[Array, Array]:
+    """Squared residuals of columns, shape [penalties, C], and degrees of freedom, shape [penalties]."""
+    frames, count = len(columns), int(weights.sum())
+    squares = np.empty((len(tried), columns.shape[1]))
+    for k, penalty in enumerate(tried):
+        smoother = QuinticSmoother(QuinticEquations.of(frames, float(penalty), weights), 0)
+        squares[k] = (weights[:, None] * (columns - smoother.forward(columns)) ** 2).sum(axis=0)
+    # Fewer samples on the same curve: as many as there are, a little farther apart.
+    return squares, degrees_of_freedom(max(count, 4), tried * (count / frames) ** 5)
+
+
+def _by_modes(columns: Array, tried: Array) -> tuple[Array, Array]:
+    """As :func:`_by_solving` without gaps, all penalties at once."""
+    modes, cost = _modes(len(columns))
+    passed = 1 / (1 + np.multiply.outer(tried, cost))
+    return (1 - passed) ** 2 @ (modes.T @ columns) ** 2, passed.sum(axis=1)
+
+
+@lru_cache(maxsize=8)
+def _modes(frames: int) -> tuple[Array, Array]:
+    """Orthonormal time courses, the columns of [T, T], that every smoothing spline scales by 1 / (1 + λ cost).
+
+    The third differences of the samples of a natural spline are its third derivative against B-splines of degree 2,
+    of which that derivative itself is made: Reinsch, Numer. Math. 10 (1967) 177-183.
+    """
+    difference = np.diff(np.eye(frames), n=3, axis=0)
+    count = frames - 3
+    products = toeplitz(np.concatenate([[66.0, 26.0, 1.0], np.zeros(count)])[:count]) / 120
+    cost, modes = eigh(difference.T @ solve(products, difference, assume_a="pos"))
+    cost[:3] = 0.0  # parabolas
+    return modes, np.maximum(cost, 0.0)
 
 
 def _lowest(x: Array, scores: Array) -> Array:
