@@ -219,6 +219,15 @@ def test_outliers_count_less(walk: Poses) -> None:
     assert pose_error(found, walk) < 1.5 * pose_error(refine_poses(quiet).poses, walk)
 
 
+@pytest.mark.parametrize("frames", [60, 240, 300])
+def test_a_noisy_place_is_smoothed_too(frames: int) -> None:
+    clean = smpl_walk(frames=frames)
+    _, places = noisy_rotations(clean, White(0.0, translation=0.01).draw(clean, 5, seed=5))
+    found = [smooth_poses(dataclasses.replace(clean, translation=x)).poses.translation for x in places]
+    before, after = (np.linalg.norm(x - clean.translation, axis=-1).mean() for x in (places, np.array(found)))
+    assert after < 0.6 * before
+
+
 def test_answers_repeat(noisy: Poses) -> None:
     assert np.array_equal(refine_poses(noisy).poses.rotations, refine_poses(noisy).poses.rotations)
     few = refine_adam(noisy, iterations=5), refine_adam(noisy, iterations=5)

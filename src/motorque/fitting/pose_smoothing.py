@@ -113,7 +113,7 @@ def smooth_poses(poses: Poses, *, journal: Journal | None = None) -> SmoothedPos
 def fit_window(vectors: Array, translation: Array) -> tuple[AdaptiveFit, AdaptiveFit]:
     """Fit rotation vectors [T, J, 3] and the root's translation [T, 3], each for itself."""
     turned = adaptive_fit(vectors.reshape(len(vectors), -1), block=3, what="poses")
-    return turned, adaptive_fit(translation, block=3, what="translation of poses")
+    return turned, adaptive_fit(translation, block=3, order=2, lasting=False, what="translation of poses")
 
 
 def check_poses(poses: Poses) -> None:

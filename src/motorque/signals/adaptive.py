@@ -32,7 +32,8 @@ from motorque.errors import DataError
 Array = NDArray[np.float64]
 
 ORDER = 3
-"""Which differences of the motion are white: the third, jerk."""
+"""Which differences of the motion are white unless said otherwise: the third, jerk. The second bend with what returns
+again and again, such as a walker's way up and down, but let through more noise of what is differentiated twice."""
 LEAST = 10
 """Frames below which noise can't be told from motion."""
 WINDOW = 240
@@ -49,8 +50,9 @@ three dimensions 1 in 1,100 is beyond."""
 MOSTLY_NOISE = 0.2
 """Coefficients of which less than this is motion tell the spectrum of the noise."""
 
-EVIDENCE = 6.0
-"""Deviance that a spectrum must gain to be preferred to one that lasts less (5 % for two numbers more)."""
+EVIDENCE = 15.0
+"""Deviance that a spectrum must gain to be preferred to one that lasts less. Two numbers more gain as much by chance
+once in 1,800 times, and the mistake is costly: motion as slow as such noise is taken away with it."""
 
 _SHARES = (0.0, 0.1, 0.25, 0.5, 0.75)
 _KEPT = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -104,12 +106,16 @@ class AdaptiveFit:
         return np.sqrt(self.basis**2 @ self.spread**2 @ self.modes**2)
 
 
-def adaptive_fit(values: Array, *, block: int = 1, what: str = "motion") -> AdaptiveFit:
+def adaptive_fit(
+    values: Array, *, block: int = 1, order: int = ORDER, lasting: bool = True, what: str = "motion"
+) -> AdaptiveFit:
     """Fit noise and motion of one window and smooth it.
 
     Args:
         values: Samples at a constant rate, shape [T, C].
         block: How many neighbouring channels share a noise covariance.
+        order: Which differences of the motion are white, 2 or 3.
+        lasting: Whether noise may last; of few channels, too little tells it from motion.
         what: What is smoothed, for messages.
 
     Raises:
@@ -117,14 +123,14 @@ def adaptive_fit(values: Array, *, block: int = 1, what: str = "motion") -> Adap
     """
     values = np.asarray(values, dtype=np.float64)
     _check(values, what)
-    fit = _em(values, values, block, None, np.ones((len(values), values.shape[1] // block)))
+    fit = _em(values, values, block, order, lasting, None, np.ones((len(values), values.shape[1] // block)))
     for _ in range(4):
         weights = _weights(values - fit.smoothed, fit.noise, block)
         if np.abs(weights - fit.weights).max() < 0.05:
             break
         # An outlier's place is taken by a value that pulls as much as its weight lets it.
         pulled = fit.smoothed + np.repeat(weights, block, axis=1) * (values - fit.smoothed)
-        fit = _em(values, pulled, block, fit, weights)
+        fit = _em(values, pulled, block, order, lasting, fit, weights)
     return fit
 
 
@@ -183,14 +189,14 @@ def _check(values: Array, what: str) -> None:
 
 
 @lru_cache(maxsize=8)
-def _courses(frames: int) -> tuple[Array, Array]:
-    """Orthonormal time courses, polynomials first, shape [T, T], and their squared third differences, shape [T]."""
-    differences = np.diff(np.eye(frames), n=ORDER, axis=0)
+def _courses(frames: int, order: int) -> tuple[Array, Array]:
+    """Orthonormal time courses, polynomials first, shape [T, T], and their squared differences, shape [T]."""
+    differences = np.diff(np.eye(frames), n=order, axis=0)
     # Singular values of the differences are found to more digits than eigenvalues of their square.
     _, sizes, rows = np.linalg.svd(differences, full_matrices=False)
-    polynomials = np.linalg.qr(np.vander(np.linspace(-1, 1, frames), ORDER, increasing=True))[0]
+    polynomials = np.linalg.qr(np.vander(np.linspace(-1, 1, frames), order, increasing=True))[0]
     basis = np.concatenate([polynomials, rows[::-1].T], axis=1)
-    return basis, np.concatenate([np.zeros(ORDER), sizes[::-1] ** 2])
+    return basis, np.concatenate([np.zeros(order), sizes[::-1] ** 2])
 
 
 def _spectrum(frames: int, share: float, kept: float) -> Array:
@@ -205,10 +211,12 @@ def _spectra(frames: int) -> Array:
     return np.array([_spectrum(frames, *known) for known in _SPECTRA])
 
 
-def _em(values: Array, pulled: Array, block: int, start: AdaptiveFit | None, weights: Array) -> AdaptiveFit:
+def _em(
+    values: Array, pulled: Array, block: int, order: int, lasting: bool, start: AdaptiveFit | None, weights: Array
+) -> AdaptiveFit:
     frames, channels = values.shape
-    basis, stiffness = _courses(frames)
-    held, free = basis[:, :ORDER], slice(ORDER, None)
+    basis, stiffness = _courses(frames, order)
+    held, free = basis[:, :order], slice(order, None)
     data = basis.T @ pulled
     mobility = 1 / stiffness[free]
     # Below rounding of the values no noise can be told; nor does it matter there.
@@ -216,7 +224,7 @@ def _em(values: Array, pulled: Array, block: int, start: AdaptiveFit | None, wei
     noise, motion = _first_guess(data[free], mobility, block, floor) if start is None else (start.noise, start.motion)
     candidates = _spectra(frames)
     chosen = 0 if start is None else _SPECTRA.index((start.white_share, start.kept))
-    count = frames - ORDER
+    count = frames - order
     modes, level, gain = np.eye(channels), np.zeros(channels), np.zeros((count, channels))
     mean, variance = gain, gain
     for step in range(ITERATIONS + 1):
@@ -224,7 +232,7 @@ def _em(values: Array, pulled: Array, block: int, start: AdaptiveFit | None, wei
         level = np.maximum(level, 0.0)
         z = data[free] @ directions
         prior = mobility[:, None] * level
-        if step:
+        if step and lasting:
             chosen = _likeliest(z, prior / (prior + candidates[chosen][free, None]), candidates[:, free])
         spectrum = candidates[chosen][free, None]
         gain = prior / (prior + spectrum)
@@ -240,8 +248,8 @@ def _em(values: Array, pulled: Array, block: int, start: AdaptiveFit | None, wei
         motion = (count * motion + MOTION_PRIOR * np.diag(np.diag(motion))) / (count + MOTION_PRIOR)
         motion += floor * np.finfo(float).eps * np.eye(channels)
         noise = _in_blocks(modes.T @ (erring / count) @ modes + floor * np.eye(channels), block, count)
-    smoothed = held @ data[:ORDER] + basis[:, free] @ (mean @ modes)
-    spread = np.sqrt(np.concatenate([np.repeat(candidates[chosen][:ORDER, None], channels, 1), variance]))
+    smoothed = held @ data[:order] + basis[:, free] @ (mean @ modes)
+    spread = np.sqrt(np.concatenate([np.repeat(candidates[chosen][:order, None], channels, 1), variance]))
     return AdaptiveFit(smoothed, noise, motion, *_SPECTRA[chosen], weights, basis, modes, spread)
 
 
@@ -252,7 +260,10 @@ def _first_guess(data: Array, mobility: Array, block: int, floor: float) -> tupl
     squares = data**2
     noise = ((1 - gains) @ squares) / len(data)
     deviance = len(data) * np.log(noise + floor) - np.log(1 - gains).sum(1)[:, None]
-    best = deviance.argmin(0)
+    # What returns at one frequency may as well be noise as motion, by this prior: then it is motion.
+    ends = np.full((1, deviance.shape[1]), np.inf)
+    dip = (deviance <= np.concatenate([ends, deviance[:-1]])) & (deviance < np.concatenate([deviance[1:], ends]))
+    best = (dip & (deviance < deviance.min(0) + EVIDENCE)).argmax(0)
     picked = gains[best].T
     rest = data - picked * data
     moved = picked * data / np.sqrt(mobility)[:, None]
