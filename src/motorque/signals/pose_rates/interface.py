@@ -142,7 +142,9 @@ def checked_rate(fps: float) -> float:
         DataError: It is none.
     """
     given: object = fps  # annotations are no guard
-    number = float(given) if isinstance(given, Real) and not isinstance(given, bool) else math.nan
+    number = math.nan
+    if not isinstance(given, bool) and isinstance(given, Real):
+        number = float(given)
     if not (math.isfinite(number) and number > 0):
         raise DataError(f"poses: the frame rate must be a positive number of frames per second, got {fps!r}; give fps=")
     return number
