@@ -9,12 +9,15 @@ import pytest
 
 from motorque.fitting.keypoint_fit import fit_keypoints
 from motorque.fitting.keypoint_notes import note_body, note_camera
+from motorque.fitting.keypoint_setup import Known
 from motorque.fitting.motion_prior import PoseGuess
 from motorque.journal import Journal
 from motorque.series import Motion
 from motorque.skeleton.fullbody import fullbody
 from motorque.vision.keypoint_file import VideoKeypoints
+from motorque.workflows.video import VideoOptions
 from motorque.workflows.video_cameras import camera_source, note_lens
+from motorque.workflows.video_results import CROPPED, _field_of_view
 from test_keypoint_fit import camera, see, squats
 
 
@@ -75,7 +78,7 @@ def test_a_camera_that_the_prior_sees_tilted_is_said() -> None:
         ((0.05, -1.0, 0.02), "held level"),
     ):
         journal = Journal()
-        note_camera(camera(pitch=0.0), None, guess(up), journal)
+        note_camera(camera(pitch=0.0), Known(), guess(up), journal)
         assert words in said(journal)
 
 
@@ -105,3 +108,12 @@ def test_where_a_camera_comes_from(seen) -> None:  # type: ignore[no-untyped-def
     journal = Journal()
     note_lens(60.0, plain, "v.mp4", journal)
     assert not journal.notices
+
+
+def test_metadata_of_the_lens_count_less_than_a_given_angle() -> None:
+    found = VideoKeypoints(see(camera(), *squats(0.2)[::2]), focal_length=1400.0)
+    told, given = (_field_of_view(options, found) for options in (VideoOptions(), VideoOptions(fov=60.0)))
+    longer = max(found.keypoints.size)
+    assert 0.5 * longer / np.tan(0.5 * told["fov"]) == pytest.approx(CROPPED * 1400.0)
+    assert told["fov_std"] > 0.05
+    assert given == {"fov": pytest.approx(np.radians(60.0))}

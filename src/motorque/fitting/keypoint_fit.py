@@ -20,7 +20,16 @@ from motorque.fitting.keypoint_gaps import continuous
 from motorque.fitting.keypoint_notes import note_body, note_camera
 from motorque.fitting.keypoint_piece import Piece, joined, piece
 from motorque.fitting.keypoint_problem import KeypointProblem, State
-from motorque.fitting.keypoint_setup import Known, Observed, focal_length, observe, refined, set_up, thinned
+from motorque.fitting.keypoint_setup import (
+    GIVEN_FOCAL_STD,
+    Known,
+    Observed,
+    focal_length,
+    observe,
+    refined,
+    set_up,
+    thinned,
+)
 from motorque.fitting.keypoint_solver import FINER, ROUNDS, TRIED, Solution, solve
 from motorque.fitting.keypoint_start import facing
 from motorque.fitting.level_guess import guess_level
@@ -87,6 +96,7 @@ def fit_keypoints(
     cameras: Sequence[Camera] | None = None,
     height: float | None = None,
     fov: float | None = None,
+    fov_std: float = GIVEN_FOCAL_STD,
     towards: Direction = "auto",
     prior: MotionPrior | None = None,
     journal: Journal,
@@ -100,6 +110,7 @@ def fit_keypoints(
         cameras: The calibrated cameras, in the order of the views; needed where there are several.
         height: The person's height [m].
         fov: Angle of view along the picture's longer side [rad], of a single camera that is not calibrated.
+        fov_std: Spread of the logarithm of the focal length that it means.
         towards: Where in the result's ground the person faces on average: ``+x``, ``-x``, ``+z`` or ``-z``; ``auto`` is
             +X, and the way that was gone instead where that is far. Pelvis tilt and list are defined for facing +X.
         prior: Guesses poses from keypoints; weak general habits are used where it is None.
@@ -113,7 +124,7 @@ def fit_keypoints(
         raise DataError(f"{len(views)} videos but no calibration; give --cameras, or one video alone")
     if cameras is not None and len(cameras) != len(views):
         raise DataError(f"{len(views)} videos but {len(cameras)} cameras in the calibration")
-    known = Known(height, fov)
+    known = Known(height, fov, fov_std)
     if cameras is not None and len(cameras) > 1:
         views = agreeing_views(views, cameras, journal)
     else:
@@ -129,7 +140,7 @@ def fit_keypoints(
     with threadpool_limits(limits=1):
         fit = _Fitter(skeleton, views, seen, cameras, known, guess, towards, progress).fit()
     if cameras is None:
-        note_camera(fit.cameras[0], fov, guess, journal)
+        note_camera(fit.cameras[0], known, guess, journal)
     note_body(guess, fit.motion, len(views), journal)
     return fit
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from motorque.fitting.keypoint_attachments import GROUPS
 from motorque.fitting.keypoint_problem import GUESS_LOSS
-from motorque.fitting.keypoint_setup import FOCAL, FOCAL_STD, GIVEN_FOCAL_STD, PITCH_STD, ROLL_STD, TILTED
+from motorque.fitting.keypoint_setup import FOCAL, FOCAL_STD, PITCH_STD, ROLL_STD, TILTED, Known
 from motorque.fitting.motion_prior import PoseGuess
 from motorque.journal import Journal
 from motorque.series import Camera, Motion
@@ -17,19 +17,19 @@ Array = NDArray[np.float64]
 ABOUT = "camera"
 
 
-def note_camera(camera: Camera, fov: float | None, guess: PoseGuess | None, journal: Journal) -> None:
+def note_camera(camera: Camera, known: Known, guess: PoseGuess | None, journal: Journal) -> None:
     """Record what was assumed of a camera that is not calibrated, and what was found.
 
     Args:
         camera: As fitted, in ground.
-        fov: Angle of view along the picture's longer side that was given [rad], or None.
+        known: What was known of it beforehand.
         guess: What the motion prior says, also of the vertical.
         journal: Where it is recorded.
     """
     longer, focal = max(camera.size), float(camera.matrix[0, 0])
     wide = np.degrees(2 * np.arctan(0.5 * longer / focal))
     found = f"fitted: {focal:.0f} px, {wide:.0f}° along the longer side"
-    if fov is None:
+    if known.fov is None:
         journal.assume(
             f"the focal length is not known and taken as {FOCAL:g} of the picture's longer side, as phones have it, "
             f"give or take {100 * FOCAL_STD:.0f} % ({found}); distance and depth rest on it (give --fov)",
@@ -37,7 +37,7 @@ def note_camera(camera: Camera, fov: float | None, guess: PoseGuess | None, jour
         )
     else:
         journal.info(
-            f"the angle of view of {np.degrees(fov):.0f}° is held to {100 * GIVEN_FOCAL_STD:.0f} % ({found})", ABOUT
+            f"the angle of view of {np.degrees(known.fov):.0f}° is held to {100 * known.fov_std:.0f} % ({found})", ABOUT
         )
     level, askew = np.degrees([PITCH_STD, ROLL_STD])
     held = f"held level, give or take {level:.0f}° up or down and {askew:.0f}° askew"

@@ -168,12 +168,14 @@ class Known:
     Args:
         height: Of the person [m], or None.
         fov: Angle of view along the picture's longer side [rad] of a camera that is not calibrated, or None.
+        fov_std: Spread of the logarithm of the focal length that it means.
         heading: Of ground about the vertical against a camera that is not calibrated [rad]; the person's mean facing
             at the start if None.
     """
 
     height: float | None = None
     fov: float | None = None
+    fov_std: float = GIVEN_FOCAL_STD
     heading: float | None = None
 
 
@@ -202,7 +204,7 @@ def set_up(
     if first is None:
         (pitch, pitch_std), (roll, roll_std) = camera_attitude(guess)
         mean[layout.camera(0)] = pitch, roll, np.log(focal)
-        std[layout.camera(0)] = pitch_std, roll_std, FOCAL_STD if known.fov is None else GIVEN_FOCAL_STD
+        std[layout.camera(0)] = pitch_std, roll_std, FOCAL_STD if known.fov is None else known.fov_std
     if cameras is None or len(cameras) == 1:
         states, views = _start_one(
             body, seen, points[0], weights[0], first, focal, guess, mean, mean[layout.camera(0)], known.heading

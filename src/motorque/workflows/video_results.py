@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -46,6 +47,10 @@ from motorque.workflows.video import OUTPUT_RATE, VideoOptions, view_names
 from motorque.workflows.video_cameras import camera_source, cameras_as_shown, note_lens
 
 Array = NDArray[np.float64]
+
+CROPPED, CROPPED_STD = 1.1, 0.08
+"""A video's focal length over that in its metadata, and the spread of its logarithm: that of the lens where the whole
+sensor is used, up to 1.3 times as long where its edge is kept for steadying the picture."""
 
 FEWEST_IN_VIDEO = 4
 """Frames of a video that a curve with accelerations takes."""
@@ -102,7 +107,7 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
             views,
             cameras=cameras,
             height=given.height,
-            fov=_field_of_view(options, found.keypoints[0]),
+            **_field_of_view(options, found.keypoints[0]),
             towards=options.facing,
             prior=_prior(options, len(inputs)),
             journal=journal,
@@ -198,13 +203,21 @@ def _prior(options: VideoOptions, views: int) -> MotionPrior | None:
     return LearnedPrior.load()
 
 
-def _field_of_view(options: VideoOptions, found: VideoKeypoints) -> float | None:
-    """Along the picture's longer side [rad]: as given, or as the video's file tells it."""
+class Lens(TypedDict, total=False):
+    """Angle of view along the picture's longer side [rad], and how surely that is known."""
+
+    fov: float
+    fov_std: float
+
+
+def _field_of_view(options: VideoOptions, found: VideoKeypoints) -> Lens:
+    """As given, or as the video's file tells it."""
     if options.fov is not None:
-        return float(np.radians(options.fov))
+        return {"fov": float(np.radians(options.fov))}
     if found.focal_length is None:
-        return None
-    return float(2 * np.arctan(0.5 * max(found.keypoints.size) / found.focal_length))
+        return {}
+    focal = CROPPED * found.focal_length
+    return {"fov": float(2 * np.arctan(0.5 * max(found.keypoints.size) / focal)), "fov_std": CROPPED_STD}
 
 
 def _person(
