@@ -12,14 +12,19 @@ from motorque.errors import DataError
 from motorque.files.external_loads import read_plates
 from motorque.files.osim import load_skeleton
 from motorque.files.trc import read_trc
+from motorque.fitting.ground_loads import estimate_ground_loads
 from motorque.fitting.ik import inverse_kinematics
 from motorque.journal import Journal
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.series import Markers
 from motorque.signals import NaturalSpline, butterworth
-from motorque.uncertainty.bands import Bands, bands_of_analysis
+from motorque.uncertainty.bands import SOURCES, Bands, bands_of_analysis
+from motorque.uncertainty.cutoff import choose_cutoff, cross_validation, residual_analysis
+from motorque.uncertainty.evidence import marker_evidence
 from motorque.uncertainty.marker_gain import marker_gain
 from motorque.uncertainty.marker_noise import estimate_marker_noise
+from motorque.uncertainty.model_errors import MODEL_SOURCES, ModelErrors
+from motorque.uncertainty.motion_bands import bands_of_motion
 from motorque.uncertainty.smoother import Smoother, amplitude
 from motorque.uncertainty.temporal import Process
 from motorque.uncertainty.torque_gain import generalized_forces, torque_gain
@@ -205,3 +210,117 @@ def test_a_source_that_is_left_out_is_said(walk: Walk) -> None:
     assert "smoothing" in bands.excluded
     with pytest.raises(DataError, match="no source 'luck'"):
         analysis(walk, noisy(walk, 1e-3), 8.0, sources=("luck",))
+
+
+def test_the_cutoff_rises_as_noise_falls_and_says_why(walk: Walk) -> None:
+    quiet, chosen = Journal(), []
+    for size in (5e-3, 1e-3):
+        markers = noisy(walk, size)
+        fit = inverse_kinematics(walk.skeleton, markers, journal=quiet)
+        motion, rate, acceleration, _ = smooth(walk.skeleton, fit.motion, 6.0, True, quiet)
+        loads = loads_from_plates(walk.plates, walk.skeleton, motion, turn=np.eye(3), cutoff=6.0, journal=quiet)
+        chosen.append(
+            choose_cutoff(
+                walk.skeleton,
+                evidence=marker_evidence(walk.skeleton, markers, fit.motion),
+                motion=motion,
+                rate=rate,
+                acceleration=acceleration,
+                loads=loads,
+                plates=walk.plates,
+                cutoff=6.0,
+            )
+        )
+
+    assert 3 < chosen[0].cutoff < chosen[1].cutoff < 12
+    assert chosen[0].residual_analysis < chosen[1].residual_analysis
+    assert f"low-pass filtered at {chosen[1].cutoff:g} Hz" in chosen[1].reason
+    best = np.argmin(np.hypot(chosen[1].noise, chosen[1].loss))
+    assert chosen[1].tried[best] == chosen[1].cutoff
+
+
+def test_residual_analysis_and_cross_validation_find_where_a_tone_ends() -> None:
+    time = np.arange(1000) / 100
+    tone = np.sin(2 * np.pi * 2 * time)[:, None] + 0.02 * np.random.default_rng(0).standard_normal((1000, 3))
+
+    assert 3 < residual_analysis(tone, 100.0) < 12
+    assert 3 < cross_validation(tone, 100.0) < 12
+
+
+def analysis_without_plates(walk: Walk, markers: Markers, **options) -> tuple[Bands, np.ndarray]:
+    quiet = Journal()
+    fit = inverse_kinematics(walk.skeleton, markers, journal=quiet)
+    motion, rate, acceleration, _ = smooth(walk.skeleton, fit.motion, 6.0, True, quiet)
+    loads = estimate_ground_loads(walk.skeleton, motion, cutoff=None, journal=quiet)
+    series = {"motion": motion, "rate": rate, "acceleration": acceleration, "loads": loads}
+    bands = bands_of_analysis(
+        walk.skeleton, markers=markers, found=fit.motion, cutoff=6.0, sources=("marker noise",), **series, **options
+    )
+    return bands, loads
+
+
+def test_estimated_loads_have_bands_and_leave_nothing_to_the_root(walk: Walk) -> None:
+    bands, loads = analysis_without_plates(walk, noisy(walk, 1e-3), method="linear")
+    drawn, _ = analysis_without_plates(walk, noisy(walk, 1e-3), method="monte carlo", draws=300)
+
+    root = [walk.skeleton.coordinate(n) for n in ("pelvis_tx", "pelvis_ty", "pelvis_tz")]
+    carried = loads.total_force()[:, 1] > 200
+    assert bands.torques[carried][:, root].max() < 1e-6 * bands.torques.max()
+    for load in loads.loads:
+        standing = load.force[:, 1] > 200
+        one, other = bands.loads[load.name], drawn.loads[load.name]
+        assert one.force[standing, 1].min() > 0
+        assert np.median(one.force[standing] / other.force[standing]) == pytest.approx(1, abs=0.05)
+        assert np.median(one.point[standing][:, [0, 2]] / other.point[standing][:, [0, 2]]) == pytest.approx(1, abs=0.1)
+    assert np.median(bands.torques / np.maximum(drawn.torques, 1e-9)) == pytest.approx(1, abs=0.05)
+
+
+def test_an_estimated_load_spreads_as_estimates_of_noisy_motions_do(walk: Walk) -> None:
+    """Against the estimate itself, run anew for each of some noisy motions."""
+    results = [analysis_without_plates(walk, noisy(walk, 1e-3, seed), method="linear") for seed in range(12)]
+
+    upward = np.stack([loads.total_force()[:, 1] for _, loads in results])
+    bands = results[0][0]
+    alone = [load.force[:, 1] > 0.98 * results[0][1].total_force()[:, 1] for load in results[0][1].loads]
+    for load, single in zip(results[0][1].loads, alone, strict=True):
+        inner = single & (np.arange(len(single)) > 20) & (np.arange(len(single)) < len(single) - 20)
+        found, said = upward[:, inner].std(0, ddof=1), bands.loads[load.name].force[inner, 1]
+        assert np.sqrt((found**2).mean() / (said**2).mean()) == pytest.approx(1, abs=0.25)
+
+
+def test_model_errors_are_options_and_their_sizes_count(walk: Walk) -> None:
+    markers = noisy(walk, 1e-3)
+    plain, _ = analysis(walk, markers, 8.0, method="linear")
+    some, _ = analysis(walk, markers, 8.0, method="linear", sources=(*SOURCES, *MODEL_SOURCES))
+    twice, _ = analysis(
+        walk, markers, 8.0, method="linear", sources=MODEL_SOURCES, model_errors=ModelErrors(0.2, 0.02, 0.01)
+    )
+    once, _ = analysis(walk, markers, 8.0, method="linear", sources=MODEL_SOURCES)
+
+    assert set(MODEL_SOURCES) <= set(plain.excluded) and set(MODEL_SOURCES) <= set(some.included)
+    assert (some.torques >= plain.torques - 1e-12).all()
+    assert twice.torques == pytest.approx(2 * once.torques)
+    hip = walk.skeleton.coordinate("hip_flexion_r")
+    weight = walk.skeleton.total_mass() * 9.80665
+    # A centre that is off by 10 mm under about the body's weight: 7 N·m at most and half of it on average.
+    assert 0.002 * weight < once.by_source["joint centres"]["torques"][hip] < 0.02 * weight
+
+
+def test_a_motion_with_its_own_standard_deviations_has_bands(walk: Walk) -> None:
+    quiet = Journal()
+    fit = inverse_kinematics(walk.skeleton, walk.markers, journal=quiet)
+    motion, rate, acceleration, _ = smooth(walk.skeleton, fit.motion, 6.0, True, quiet)
+    loads = estimate_ground_loads(walk.skeleton, motion, cutoff=None, journal=quiet)
+    series = {"rate": rate, "acceleration": acceleration, "loads": loads, "estimated": True, "cutoff": 6.0}
+    with pytest.raises(DataError, match="no standard deviations"):
+        bands_of_motion(walk.skeleton, motion=motion, **series)
+    motion = dataclasses.replace(motion, std=np.full(motion.values.shape, 0.05))
+
+    slow, fast = (
+        bands_of_motion(walk.skeleton, motion=motion, lasting=lasting, method="linear", **series)
+        for lasting in (1.0, 0.25)
+    )
+
+    assert np.array_equal(slow.angles, motion.std)
+    assert (slow.torques.mean(0)[6:] < fast.torques.mean(0)[6:]).all()
+    assert "sharing between the feet" in slow.excluded

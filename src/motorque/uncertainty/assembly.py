@@ -13,6 +13,7 @@ from motorque.mechanics.twists import coordinate_bodies
 from motorque.series import Loads
 from motorque.skeleton.skeleton import GROUND, Skeleton
 from motorque.uncertainty.evidence import LoadEvidence, MarkerEvidence
+from motorque.uncertainty.following_loads import following_loads, of_load
 from motorque.uncertainty.missed_signal import missed_signal
 from motorque.uncertainty.propagate import Chain, marker_offsets_in_coordinates, torque_noise_power
 from motorque.uncertainty.smoother import Smoother
@@ -25,7 +26,7 @@ from motorque.uncertainty.smoothing_bias import (
     smoothing_loss,
     thinned,
 )
-from motorque.uncertainty.torque_gain import TorqueGain, generalized_forces
+from motorque.uncertainty.torque_gain import TorqueGain, generalized_forces, torque_gain
 
 Array = NDArray[np.float64]
 
@@ -34,26 +35,50 @@ LINES = 64
 
 
 def chain_of(
-    skeleton: Skeleton,
-    evidence: MarkerEvidence,
-    measured: LoadEvidence,
-    smoothed: Array,
-    loads: Loads,
-    cutoff: float | None,
+    skeleton: Skeleton, coupling: Array, smoothed: Array, loads: Loads, rate: float, cutoff: float | None
 ) -> Chain:
-    """The chain without any noise yet; raises :class:`DataError` where frames do not belong together."""
+    """The chain without any noise yet.
+
+    Args:
+        skeleton: The skeleton.
+        coupling: How all coordinates follow the free ones, shape [T, nq, n].
+        smoothed: Smoothed coordinates, rates and accelerations, shape [3, T, nq].
+        loads: Loads on bodies at the same frames.
+        rate: Sampling rate [Hz].
+        cutoff: Low-pass cutoff of the smoothing [Hz], or None.
+
+    Raises:
+        DataError: Frames do not belong together.
+    """
     frames = smoothed.shape[1]
-    if not (len(evidence.found.times) == frames == len(loads.times)):
+    if not (len(coupling) == frames == len(loads.times)):
         raise DataError(
-            f"bands: {len(evidence.found.times)} frames of coordinates, {frames} smoothed and {len(loads.times)} of "
-            "loads; give them at the same frames"
+            f"bands: {len(coupling)} frames of coordinates, {frames} smoothed and {len(loads.times)} of loads; give "
+            "them at the same frames"
         )
     wrenches: dict[str, Array] = {}
     for load in loads.loads:
         own = np.concatenate([load.force, load.moment_about_origin], axis=1)
         wrenches[load.body] = wrenches.get(load.body, np.zeros(1)) + own
-    smoother = Smoother.of(frames, evidence.found.rate, cutoff)
-    return Chain(skeleton, evidence.gain.coupling, smoother, smoothed, wrenches, loads=measured.noise)
+    return Chain(skeleton, coupling, Smoother.of(frames, rate, cutoff), smoothed, wrenches)
+
+
+def with_loads(chain: Chain, measured: LoadEvidence, loads: Loads, *, estimated: bool) -> tuple[Chain, TorqueGain]:
+    """The chain with the noise of its loads, or with loads that follow the motion, and its derivatives."""
+    gain = torque_gain(chain.skeleton, chain.motion, chain.wrenches)
+    following = following_loads(chain.skeleton, gain, loads) if estimated else None
+    if following is None:
+        return dataclasses.replace(chain, loads=measured.noise), gain
+    # Loads that follow have no noise of their own.
+    bodies = {body: np.zeros((len(x), following.rows.shape[1], 6)) for body, x in gain.loads.items()}
+    passed_on = np.asarray(following(gain.motion), dtype=np.float64)
+    by_name = {load.name: of_load(load) for load in loads.loads}
+    rows = following.rows.copy()
+    for number, name in enumerate(following.names):
+        at = slice(chain.skeleton.nv + 6 * number, chain.skeleton.nv + 6 * number + 6)
+        rows[:, at], passed_on[:, :, at] = by_name[name] @ rows[:, at], by_name[name] @ passed_on[:, :, at]
+    following = dataclasses.replace(following, rows=rows)
+    return dataclasses.replace(chain, following=following), TorqueGain(passed_on, bodies)
 
 
 def with_sources(
@@ -100,6 +125,7 @@ def torque_spectrum(chain: Chain, gain: TorqueGain, evidence: MarkerEvidence, me
     smoother, frames = chain.smoother, chain.smoother.frames
     raw = Smoother.of(frames, smoother.rate, None)(evidence.found.values)
     tau = generalized_forces(chain.skeleton, chain.motion, chain.wrenches)
+    tau = np.pad(tau, ((0, 0), (0, gain.motion.shape[2] - tau.shape[1])))
     tau = tau + np.einsum("ktvq,ktq->tv", gain.motion, raw - chain.motion, optimize=True)
     for load in measured.noise:
         own = (measured.unfiltered or {})[load.name]
@@ -107,5 +133,6 @@ def torque_spectrum(chain: Chain, gain: TorqueGain, evidence: MarkerEvidence, me
     cycles = np.arange(frames // 2 + 1) / frames
     noise = torque_noise_power(chain, gain, list(evidence.moving.values()), measured.noise, cycles)
     root = [chain.skeleton.parents[body] == GROUND for body in coordinate_bodies(chain.skeleton)]
-    slope = np.where(root, RESIDUAL_SLOPE, TORQUE_SLOPE)
+    slope = np.full(tau.shape[1], TORQUE_SLOPE)
+    slope[: len(root)][root] = RESIDUAL_SLOPE
     return signal_spectrum(np.asarray(tau, dtype=np.float64), smoother.rate, noise, slope=slope, order=1)

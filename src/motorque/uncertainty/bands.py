@@ -15,16 +15,18 @@ from motorque.fitting.load_filtering import THRESHOLD
 from motorque.series import Kinetics, Load, Loads, Markers, Motion
 from motorque.series.markers import within
 from motorque.skeleton.skeleton import Skeleton
-from motorque.uncertainty.assembly import chain_of, with_sources
+from motorque.uncertainty.assembly import chain_of, with_loads, with_sources
 from motorque.uncertainty.evidence import MarkerEvidence, load_evidence, marker_evidence
+from motorque.uncertainty.following_loads import of_load
 from motorque.uncertainty.marker_noise import NoisePart
+from motorque.uncertainty.model_errors import MODEL_SOURCES, ModelErrors, model_spreads
 from motorque.uncertainty.monte_carlo import monte_carlo
 from motorque.uncertainty.propagate import (
     Chain,
     Spread,
     propagate,
 )
-from motorque.uncertainty.torque_gain import torque_gain
+from motorque.uncertainty.torque_gain import TorqueGain
 
 Array = NDArray[np.float64]
 
@@ -122,6 +124,7 @@ def bands_of_analysis(
     weights: Mapping[str, float] | None = None,
     evidence: MarkerEvidence | None = None,
     sources: Iterable[str] = SOURCES,
+    model_errors: ModelErrors | None = None,
     method: Method = "monte carlo",
     draws: int = 500,
     seed: int = 0,
@@ -144,7 +147,8 @@ def bands_of_analysis(
         cutoff: Low-pass cutoff that motion and loads went through [Hz], or None.
         weights: Marker weights of inverse kinematics.
         evidence: What :func:`marker_evidence` said of these markers, if it was asked already.
-        sources: What the band shall hold, of :data:`SOURCES`.
+        sources: What the band shall hold, of :data:`SOURCES` and :data:`MODEL_SOURCES`.
+        model_errors: How large the latter are, if not as usual.
         method: ``monte carlo`` through the chain, or ``linear`` propagation.
         draws: Draws of the former.
         seed: Their seed.
@@ -153,46 +157,77 @@ def bands_of_analysis(
         DataError: A source is not known, or arrays do not belong together.
     """
     chosen = tuple(sources)
-    unknown = [s for s in chosen if s not in SOURCES]
+    unknown = [s for s in chosen if s not in SOURCES + MODEL_SOURCES]
     if unknown:
-        raise DataError(f"bands: no source {unknown[0]!r}; there are {', '.join(SOURCES)}")
+        raise DataError(f"bands: no source {unknown[0]!r}; there are {', '.join(SOURCES + MODEL_SOURCES)}")
     evidence = marker_evidence(skeleton, markers, found, weights=weights) if evidence is None else evidence
     measured = load_evidence(loads, plates)
     smoothed = np.stack([motion.values, rate, acceleration])
-    chain = chain_of(skeleton, evidence, measured, smoothed, loads, cutoff)
-    torque = torque_gain(skeleton, chain.motion, chain.wrenches)
-    chain = with_sources(chain, torque, evidence, measured, chosen)
-    spreads = propagate(chain, torque)
-    spreads = {name: s for name, s in spreads.items() if name in chosen}
-    total = _sum(spreads, chain)
+    chain = chain_of(skeleton, evidence.gain.coupling, smoothed, loads, found.rate, cutoff)
+    chain, gain = with_loads(chain, measured, loads, estimated=plates is None)
+    chain = with_sources(chain, gain, evidence, measured, chosen)
+    model_errors = model_errors or ModelErrors()
+    model = model_spreads(chain, gain, loads, model_errors) if set(chosen) & set(MODEL_SOURCES) else {}
+    bands = bands_of_chain(chain, gain, motion, loads, chosen, model=model, method=method, draws=draws, seed=seed)
+    angles = bands.angles.copy()
+    angles[:, list(evidence.gain.unseen)] = np.nan
+    included = {name: _size(name, evidence.parts, chain, model_errors) for name in bands.by_source}
+    excluded = {name: "switched off" for name in SOURCES if name not in chosen}
+    excluded |= {n: f"an option ({_size(n, {}, chain, model_errors)})" for n in MODEL_SOURCES if n not in chosen}
+    excluded |= {n: "none was found" for n in chosen if n not in included}
+    return dataclasses.replace(bands, angles=angles, included=included, excluded=excluded)
+
+
+def bands_of_chain(
+    chain: Chain,
+    gain: TorqueGain,
+    motion: Motion,
+    loads: Loads,
+    chosen: tuple[str, ...],
+    *,
+    model: Mapping[str, Spread] | None = None,
+    method: Method,
+    draws: int,
+    seed: int,
+) -> Bands:
+    """Error bars of a chain with its noise, by one method or the other; see :func:`bands_of_analysis`."""
+    nv = chain.skeleton.nv
+    model = {name: s for name, s in (model or {}).items() if name in chosen}
+    spreads = {name: s for name, s in propagate(chain, gain).items() if name in chosen} | model
+    total = Spread(np.zeros(chain.motion.shape[1:]), np.zeros(gain.motion.shape[1:3]))
+    for spread in spreads.values():
+        total = total.plus(spread)
     if method == "monte carlo":
         drawn = monte_carlo(chain, draws=draws, seed=seed)
-        total = Spread(drawn.angles, drawn.torques, {**total.wrenches, **drawn.wrenches})
-    angles = np.sqrt(total.angles)
-    angles[:, list(evidence.gain.unseen)] = np.nan
+        total = Spread(drawn.angles, drawn.torques, {n: drawn.wrenches.get(n, w) for n, w in total.wrenches.items()})
+        for spread in model.values():
+            known = {n: w for n, w in spread.wrenches.items() if n in drawn.wrenches}
+            total = total.plus(dataclasses.replace(spread, wrenches=known))
+    bars = {load.name: load_band(load, total.wrenches.get(load.name)) for load in loads.loads}
+    if chain.following is not None:
+        behind = np.sqrt(total.torques[:, nv:]).reshape(len(motion.times), -1, 6)
+        bars.update(
+            {
+                name: _bar(load, behind[:, number])
+                for number, (name, load) in enumerate(zip(chain.following.names, loads.loads, strict=True))
+            }
+        )
     return Bands(
         motion.times,
         motion.names,
-        angles,
-        np.sqrt(total.torques),
-        {load.name: load_band(load, total.wrenches.get(load.name)) for load in loads.loads},
+        np.sqrt(total.angles),
+        np.sqrt(total.torques[:, :nv]),
+        bars,
         {
-            name: {"angles": np.sqrt(s.angles.mean(0)), "torques": np.sqrt(s.torques.mean(0))}
+            name: {"angles": np.sqrt(s.angles.mean(0)), "torques": np.sqrt(s.torques[:, :nv].mean(0))}
             for name, s in spreads.items()
         },
-        {name: _size(name, evidence.parts, chain) for name in spreads},
-        {name: "switched off" for name in SOURCES if name not in spreads},
+        {},
+        {},
         method,
         draws if method == "monte carlo" else 0,
         seed,
     )
-
-
-def _sum(spreads: Mapping[str, Spread], chain: Chain) -> Spread:
-    total = Spread(np.zeros(chain.motion.shape[1:]), np.zeros((chain.motion.shape[1], chain.skeleton.nv)))
-    for spread in spreads.values():
-        total = total.plus(spread)
-    return total
 
 
 def load_band(load: Load, wrench: Array | None) -> LoadBand:
@@ -202,35 +237,30 @@ def load_band(load: Load, wrench: Array | None) -> LoadBand:
         load: The load.
         wrench: Covariance, shape [T, 6, 6], or None where nothing is known.
     """
-    frames = len(load.force)
-    nothing = np.full((frames, 3), np.nan)
     if wrench is None:
+        nothing = np.full((len(load.force), 3), np.nan)
         return LoadBand(nothing, nothing, nothing)
-    force = np.sqrt(np.diagonal(wrench, axis1=1, axis2=2)[:, :3])
+    by = of_load(load)
+    return _bar(load, np.sqrt(np.maximum(np.diagonal(by @ wrench @ by.mT, axis1=1, axis2=2), 0.0)))
+
+
+def _bar(load: Load, std: Array) -> LoadBand:
+    """A load's band from the standard deviations of force, point x and z, and vertical moment, shape [T, 6]."""
     defined = np.isfinite(load.point).all(1) & (load.force[:, 1] >= THRESHOLD)
-    vertical = np.where(defined, load.force[:, 1], 1.0)
-    x, h, z = np.nan_to_num(load.point).T
-    # Of the point x = (M_z + h F_x) / F_y, z = (h F_z - M_x) / F_y by force and moment.
-    by = np.zeros((frames, 2, 6))
-    by[:, 0, 0], by[:, 0, 1], by[:, 0, 5] = h, -x, 1.0
-    by[:, 1, 2], by[:, 1, 1], by[:, 1, 3] = h, -z, -1.0
-    by /= vertical[:, None, None]
-    across = np.sqrt(np.maximum(np.diagonal(by @ wrench @ by.transpose(0, 2, 1), axis1=1, axis2=2), 0.0))
-    point = np.stack([across[:, 0], np.zeros(frames), across[:, 1]], axis=1)
-    # The free moment M_y - (z F_x - x F_z); about the origin where there is no point.
-    free = np.zeros((frames, 1, 6))
-    free[:, 0, 4], free[:, 0, 0], free[:, 0, 2] = 1.0, -z, x
-    free += -load.force[:, 0, None, None] * by[:, 1:2] + load.force[:, 2, None, None] * by[:, :1]
-    turning = np.sqrt(np.maximum((free @ wrench @ free.transpose(0, 2, 1))[:, 0, 0], 0.0))
-    about_point = np.stack([np.zeros(frames), turning, np.zeros(frames)], axis=1)
-    about_origin = np.sqrt(np.diagonal(wrench, axis1=1, axis2=2)[:, 3:])
-    return LoadBand(
-        force, np.where(defined[:, None], point, np.nan), np.where(defined[:, None], about_point, about_origin)
-    )
+    none = np.zeros(len(std))
+    point = np.stack([std[:, 3], none, std[:, 4]], axis=1)
+    moment = np.stack([none, std[:, 5], none], axis=1)
+    return LoadBand(std[:, :3], np.where(defined[:, None], point, np.nan), moment)
 
 
-def _size(name: str, parts: Mapping[str, NoisePart], chain: Chain) -> str:
+def _size(name: str, parts: Mapping[str, NoisePart], chain: Chain, errors: ModelErrors) -> str:
     """A source's size in words."""
+    if name == "segment masses":
+        return f"{100 * errors.mass:g} % of each segment's mass"
+    if name == "joint centres":
+        return f"{1e3 * errors.joint_center:g} mm per axis"
+    if name == "centre of pressure":
+        return f"{1e3 * errors.pressure:g} mm per axis"
     if name in parts:
         part = parts[name]
         process = part.process

@@ -21,12 +21,12 @@ from motorque.mechanics.twists import coordinate_bodies
 from motorque.series import Loads, Motion
 from motorque.signals import butterworth
 from motorque.skeleton.skeleton import GROUND, Skeleton
-from motorque.uncertainty.assembly import chain_of, torque_spectrum
+from motorque.uncertainty.assembly import chain_of, torque_spectrum, with_loads
 from motorque.uncertainty.evidence import LoadEvidence, MarkerEvidence, load_evidence
 from motorque.uncertainty.propagate import Chain, torque_noise_power
 from motorque.uncertainty.smoother import Smoother, amplitude
 from motorque.uncertainty.smoothing_bias import SignalSpectrum
-from motorque.uncertainty.torque_gain import TorqueGain, torque_gain
+from motorque.uncertainty.torque_gain import TorqueGain
 
 Array = NDArray[np.float64]
 
@@ -89,8 +89,8 @@ def choose_cutoff(
     """
     measured = load_evidence(loads, plates)
     smoothed = np.stack([motion.values, rate, acceleration])
-    chain = chain_of(skeleton, evidence, measured, smoothed, loads, cutoff)
-    gain = torque_gain(skeleton, chain.motion, chain.wrenches)
+    chain = chain_of(skeleton, evidence.gain.coupling, smoothed, loads, evidence.found.rate, cutoff)
+    chain, gain = with_loads(chain, measured, loads, estimated=plates is None)
     torques = torque_spectrum(chain, gain, evidence, measured)
     return _least_error(skeleton, chain, gain, evidence, measured, torques)
 

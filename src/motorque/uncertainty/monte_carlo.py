@@ -114,6 +114,8 @@ class _Single:
         rows = {body: w.reshape(-1, 6) for body, w in wrenches.items()}
         tau = generalized_forces(self.skeleton, moved.reshape(3, -1, columns), rows)
         tau = tau.reshape(frames, count, -1) - self.plain[:, None]
+        if chain.following is not None:
+            tau = chain.following(tau.transpose(0, 2, 1)).transpose(0, 2, 1)
         return angle, np.einsum("tdv,tdv->tv", tau, tau, dtype=np.float64), squares
 
     def _smoothing_error(self, rng: np.random.Generator, count: int) -> tuple[Single, Single, Single] | None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorque.skeleton.skeleton import Skeleton
+from motorque.uncertainty.following_loads import FollowingLoads
 from motorque.uncertainty.load_noise import LoadNoise
 from motorque.uncertainty.marker_gain import MarkerGain
 from motorque.uncertainty.marker_noise import NoisePart
@@ -62,6 +63,7 @@ class Chain:
         loss: What smoothing does to its sines.
         missed: What smoothing lost as far as it was measured; ``loss`` is what lies beyond, or None.
         hidden: Variance of the torques that lies beyond, in the middle of the recording, shape [T, nv], or None.
+        following: How estimated loads follow the motion; torques then have six more columns for each load, behind.
     """
 
     skeleton: Skeleton
@@ -76,6 +78,7 @@ class Chain:
     loss: Loss | None = None
     missed: MissedSignal | None = None
     hidden: Array | None = None
+    following: FollowingLoads | None = None
 
     @property
     def free(self) -> int:
