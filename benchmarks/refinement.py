@@ -6,9 +6,10 @@ and 24 joints of the length of a torque's error, by second differences (``centra
 twice (``twice``, which the paper's own figures agree with); pose errors are mean angles. Methods see noisy poses only.
 
 Motions: the generated walk, and with the reference data CMU's walks, whose clean poses are low-passed at 6 Hz (fourth
-order, no delay, on rotation vectors) at their own rate before they are resampled. The weights of Adam's loss were chosen
-on 35_01 alone. The constants of the smoothing and of `refine` were chosen while looking at the generated walk and at
-several of CMU's motions (`LOOKED_AT`), with other seeds; only the walks that are left, of subject 07, are scored::
+order, no delay, on rotation vectors) at their own rate before they are resampled. The weights of Adam's loss were
+chosen on 35_01 alone. The constants of the smoothing and of `refine` were chosen while looking at the generated walk
+and at several of CMU's motions (`LOOKED_AT`), with other seeds; only the walks that are left, of subject 07, are
+scored::
 
     OMP_NUM_THREADS=2 python benchmarks/refinement.py [--seeds 20] [--adam-seeds 3] [--json FILE]
 """
