@@ -128,6 +128,11 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.skeleton.scaling import apply_scales as apply_scales
     from motorque.skeleton.smpl import smpl as smpl
     from motorque.skeleton.smpl import smpl_positions as smpl_positions
+    from motorque.uncertainty.bands import Bands as Bands
+    from motorque.uncertainty.bands import bands_of_analysis as bands_of_analysis
+    from motorque.uncertainty.cutoff import choose_cutoff as choose_cutoff
+    from motorque.uncertainty.evidence import marker_evidence as marker_evidence
+    from motorque.uncertainty.motion_bands import bands_of_motion as bands_of_motion
     from motorque.vision.keypoint_file import VideoKeypoints as VideoKeypoints
     from motorque.vision.keypoint_file import read_keypoints as read_keypoints
     from motorque.vision.keypoint_file import read_video_keypoints as read_video_keypoints
@@ -248,6 +253,12 @@ _ROOM = {
     "SMPLDynamics": "mechanics.smpl_dynamics",
     "SMPLDynamicsOutput": "mechanics.smpl_output",
     "SmoothHuntCrossley": "mechanics.contact_laws",
+    # error bars
+    "Bands": "uncertainty.bands",
+    "bands_of_analysis": "uncertainty.bands",
+    "bands_of_motion": "uncertainty.motion_bands",
+    "choose_cutoff": "uncertainty.cutoff",
+    "marker_evidence": "uncertainty.evidence",
     # video
     "KeypointFit": "fitting.keypoint_fit",
     "fit_keypoints": "fitting.keypoint_fit",

@@ -40,6 +40,9 @@ SOURCES = (
 )
 """What a band can hold, and by default does."""
 
+NOTHING = 1e-5
+"""Size of noise that is none [m]."""
+
 Method = Literal["monte carlo", "linear"]
 
 
@@ -59,8 +62,8 @@ class Bands:
     Args:
         times: [s], shape [T].
         names: Coordinate names.
-        angles: Of the coordinates [rad or m], shape [T, nq]; NaN for coordinates that nothing measured tells.
-        torques: Of the generalized forces [N·m or N], shape [T, nv].
+        angles: Of the coordinates [rad or m], shape [T, nq]; NaN where no marker tells a coordinate.
+        torques: Of the generalized forces [N·m or N], shape [T, nv]; NaN in frames whose markers fail.
         loads: By load name.
         by_source: Standard deviations of angles and torques from each source alone, root mean square over time, by
             source and then "angles" and "torques", each of shape [nq] or [nv].
@@ -169,13 +172,16 @@ def bands_of_analysis(
     model_errors = model_errors or ModelErrors()
     model = model_spreads(chain, gain, loads, model_errors) if set(chosen) & set(MODEL_SOURCES) else {}
     bands = bands_of_chain(chain, gain, motion, loads, chosen, model=model, method=method, draws=draws, seed=seed)
-    angles = bands.angles.copy()
-    angles[:, list(evidence.gain.unseen)] = np.nan
+    angles, torques = bands.angles.copy(), bands.torques.copy()
+    told = evidence.gain.told
+    angles[:, list(evidence.gain.free)] = np.where(told, angles[:, list(evidence.gain.free)], np.nan)
+    # Where markers fail that are there otherwise, the pose is a guess, and so is what it takes to move there.
+    torques[(told.any(0) & ~told).any(1)] = np.nan
     included = {name: _size(name, evidence.parts, chain, model_errors) for name in bands.by_source}
     excluded = {name: "switched off" for name in SOURCES if name not in chosen}
     excluded |= {n: f"an option ({_size(n, {}, chain, model_errors)})" for n in MODEL_SOURCES if n not in chosen}
     excluded |= {n: "none was found" for n in chosen if n not in included}
-    return dataclasses.replace(bands, angles=angles, included=included, excluded=excluded)
+    return dataclasses.replace(bands, angles=angles, torques=torques, included=included, excluded=excluded)
 
 
 def bands_of_chain(
@@ -265,6 +271,8 @@ def _size(name: str, parts: Mapping[str, NoisePart], chain: Chain, errors: Model
         part = parts[name]
         process = part.process
         text = f"{1e3 * part.typical:.2g} mm per marker and axis"
+        if part.typical < NOTHING:
+            return "none that shows: the markers are exact or were filtered before" if process else "none that shows"
         if name == "marker noise" and process is not None:
             share = 1 - process.white
             step = 1 / chain.smoother.rate

@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 UNLOADED = 25.0
 """Vertical force under which nobody stands on a plate [N]: above its noise, under the least load of a foot."""
 
+TRIM = 0.06
+"""Ends of an unloaded stretch that are not listened to [s]: filtered plates ring before and after a step."""
+
 LEAST = 0.08
 """Shortest unloaded stretch that is listened to [s]."""
 
@@ -93,12 +96,12 @@ def _quiet(channels: Array, step: float) -> tuple[list[slice], bool]:
     width = max(3, round(0.02 / step) | 1)
     vertical = np.convolve(np.abs(channels[:, 1]), np.ones(width) / width, mode="same")
     edges = np.flatnonzero(np.diff(np.concatenate([[0], (vertical < UNLOADED).astype(int), [0]])))
-    least, trim = max(16, round(LEAST / step)), round(0.03 / step)
+    least, trim = max(16, round(LEAST / step)), round(TRIM / step)
     runs = [slice(a + trim, b - trim) for a, b in zip(edges[::2], edges[1::2], strict=True)]
     runs = [r for r in runs if r.stop - r.start >= least and np.ptp(channels[r], axis=0).min() > 0]
     if runs:
         return runs, True
-    length = max(16, len(channels) // 12)
+    length = min(len(channels), max(16, len(channels) // 12))
     pieces = [slice(s, s + length) for s in range(0, len(channels) - length + 1, length)]
     energy = [float((np.diff(channels[p], 2, axis=0) / channels.std(0).clip(1e-12)).var()) for p in pieces]
     return [pieces[i] for i in np.argsort(energy)[: max(1, len(pieces) // 3)]], False
@@ -108,6 +111,8 @@ def _fluctuation(pieces: list[Array]) -> tuple[Array, float, Process]:
     """Relative size of each channel, their common size, and the process that all of them follow."""
     longest = max(pieces, key=len)
     frames = len(longest)
+    if frames < 16:
+        return np.zeros(6), 0.0, Process()
     time = np.linspace(-1, 1, frames)[:, None]
     level = longest - longest.mean(0) - time * (time * longest).mean(0) / (time**2).mean()
     taper = np.hanning(frames + 2)[1:-1]

@@ -50,7 +50,7 @@ class MarkerGain:
         residual: Measured less model markers in the axes of the marker's body [m], shape [T, M, 3]; NaN where unseen.
         mixing: Mean square of a marker's residual per unit of variance of each marker, shape [M, M]: the rows say how
             much of a marker's own noise is left in its residual and what others add.
-        unseen: Free coordinates that no marker tells, by index.
+        told: Where the markers tell each free coordinate, shape [T, n].
     """
 
     names: tuple[str, ...]
@@ -60,7 +60,7 @@ class MarkerGain:
     seen: NDArray[np.bool_]
     residual: Array
     mixing: Array
-    unseen: tuple[int, ...]
+    told: NDArray[np.bool_]
 
 
 def marker_gain(
@@ -95,19 +95,18 @@ def marker_gain(
     residual = np.empty((frames, count, 3))
     sampled = set(np.unique(np.linspace(0, frames - 1, min(frames, LEVERAGE_FRAMES)).round().astype(int)).tolist())
     mixing = np.zeros((count, count))
-    blind = torch.zeros(len(free), dtype=torch.bool)
+    told = np.empty((frames, len(free)), dtype=bool)
     for start in range(0, frames, BLOCK):
         part = slice(start, min(start + BLOCK, frames))
         block = _Block.of(system, q[part], torch.nan_to_num(measured[part]), w[part], coupling[part])
         gain[part] = block.gain.numpy()
         residual[part] = torch.where(seen[part][..., None], block.residual, torch.nan).numpy()
-        blind |= block.blind
+        told[part] = ~block.blind.numpy()
         which = [i - start for i in range(part.start, part.stop) if i in sampled]
         if which:
             mixing += block.mixing(which).numpy()
     mixing /= len(sampled)
-    unseen = tuple(free[i] for i in torch.nonzero(blind)[:, 0].tolist())
-    return MarkerGain(names, free, gain, coupling.numpy(), seen.numpy(), residual, mixing, unseen)
+    return MarkerGain(names, free, gain, coupling.numpy(), seen.numpy(), residual, mixing, told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +138,7 @@ class _Block:
             value[bad], vector[bad] = torch.linalg.eigh(normal[bad])
         told = value > UNSEEN * value[:, -1:]
         inverse = (vector * torch.where(told, 1 / value.clamp(min=1e-300), 0.0)[:, None]) @ vector.mT
-        blind = ((vector.square() * ~told[:, None]).sum(-1) > 0.5).any(0)
+        blind = (vector.square() * ~told[:, None]).sum(-1) > 0.5
         rotation = poses.rotation[:, whole.marker_body.clamp(min=0)]
         local = rotation.mT @ jacobian
         weighted = (local * w[..., None, None]).flatten(1, 2)  # [K, 3M, n]

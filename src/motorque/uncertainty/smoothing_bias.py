@@ -91,8 +91,7 @@ def _coordinated(spectrum: Complex, clear: NDArray[np.bool_]) -> Complex:
     shown = np.flatnonzero(clear.mean(1) > 0.5)
     if not len(shown) or len(shown) == len(spectrum):
         return spectrum
-    last = int(shown.max())
-    pattern = shown[shown > last // 3]
+    pattern = shown[shown >= shown.max() // 3]
     hidden = np.flatnonzero(clear.mean(1) <= 0.5)
     out = spectrum.copy()
     borrowed = spectrum[pattern[np.arange(len(hidden)) % len(pattern)]]
