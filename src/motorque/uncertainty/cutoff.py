@@ -109,7 +109,7 @@ def _least_error(
     root = [skeleton.parents[body] == GROUND for body in coordinate_bodies(skeleton)]
     joints = [i for i, c in enumerate(skeleton.coordinates) if c.rotational and not root[i]]
     cycles = np.arange(frames // 2 + 1) / frames
-    # Skin and misfit wander as slowly as the movement itself; a filter can't take them off, only the movement with them.
+    # Skin and misfit wander as slowly as the movement itself: a filter can't take off one without the other.
     moving = [n for name, n in evidence.moving.items() if name == "marker noise"]
     power = torque_noise_power(chain, gain, moving, measured.noise, cycles)[:, joints]
     size = np.abs(torques.amplitude[:, joints]) ** 2 / 2
