@@ -30,7 +30,7 @@ from motorque.studies.noise.protocol import (
     torque_errors,
 )  # fmt: skip
 from motorque.studies.noise.realistic import compared, steps
-from motorque.studies.noise.refinement import NOISY, pose_error, refined
+from motorque.studies.noise.refinement import NOISY, pose_error, refined, weight_methods
 from motorque.studies.noise.statistics import Interval, interval, reduction
 from motorque.studies.noise.tables import Table, shown
 
@@ -162,6 +162,17 @@ def test_refinement_is_scored_against_the_clean_poses(swinging) -> None:
     almost = Subject("turned", Poses.from_rotation_vectors(vectors, rate=30.0))
     vectors[:, 0, 1] = 3.16
     assert pose_error(almost, Poses.from_rotation_vectors(vectors, rate=30.0)) == pytest.approx(0.04 / 24)
+
+
+def test_weights_are_changed_from_those_that_refinement_chooses(swinging) -> None:
+    """A limit that no torque reaches changes nothing, so that every row differs from the first by its change alone."""
+    methods = weight_methods()
+    picked = {name: methods[name] for name in ("as chosen", "limit 600 N·m", "smoothness × 0.01")}
+    calm = White(0.002)  # torques then stay below every limit
+    same, beyond, rough = refined(swinging, 1, noise=calm, methods=picked)
+    assert beyond.errors["central"].joint == pytest.approx(same.errors["central"].joint, rel=1e-9)
+    assert beyond.pose == pytest.approx(same.pose, rel=1e-9)
+    assert abs(rough.pose[0] / same.pose[0] - 1) > 0.01
 
 
 def test_intervals_are_students() -> None:
