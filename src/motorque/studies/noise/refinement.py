@@ -193,7 +193,7 @@ def weight_table(results: list[Refined]) -> Table:
         "Adam on equation 5 with one of its settings changed",
         ("motion", "setting", "torques by", "torque error: joint [N·m]", "reduction [%]", "pose error [rad]",
          "its reduction [%]"),
-        notes=("Factors are on the weights of fitting.refine_adam, which measures torques against the given poses' own.",),
+        notes=("Factors are on the weights of fitting.refine_adam, which measures against the given poses' torques.",),
     )  # fmt: skip
     raw = {r.subject: r for r in results if r.method == NOISY}
     for r in results:
