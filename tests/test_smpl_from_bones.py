@@ -12,11 +12,13 @@ from scipy.spatial.transform import Rotation
 
 from motorque.errors import DataError, FileFormatError
 from motorque.files.bone_axes import TO_GROUND
+from motorque.fitting.lead_frame import without_lead_frame
 from motorque.fitting.load_poses import load_poses
 from motorque.fitting.smpl_from_bones import joint_centres, poses_from_bones
 from motorque.journal import Journal
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.series.bones import BoneMotion, chain_poses
+from motorque.series.poses import Poses
 from motorque.skeleton import smpl, smpl_positions
 from motorque.skeleton.smpl import SMPL_JOINTS, rest_joints
 
@@ -203,3 +205,20 @@ def test_unknown_bones_are_named() -> None:
     other = dataclasses.replace(motion, names=tuple(f"bone{i}" for i in range(len(motion.names))))
     with pytest.raises(DataError, match="bone0, bone1.*known are Acclaim"):
         poses_from_bones(other)
+
+
+def test_a_rest_pose_before_the_first_frame_is_left_out() -> None:
+    """As CMU's BVH files by MotionBuilder have it; a fast start, a gap or a still person is none."""
+    place = np.zeros((30, 3))
+    place[1:, 2] = 2.5 + 0.04 * np.arange(29)
+    vectors = np.zeros((30, 24, 3))
+    poses = Poses.from_rotation_vectors(vectors, place, rate=30.0)
+    journal = Journal()
+    found = without_lead_frame(poses, journal, "walk.bvh")
+    assert np.array_equal(found.times, poses.times[1:]) and np.array_equal(found.translation, poses.translation[1:])
+    (notice,) = journal.notices
+    assert notice.kind == "repair" and "2.5 m from the second" in notice.text and notice.about == "walk.bvh"
+    for changed in (place[1:], 0.05 * place, np.where(np.arange(30)[:, None] == 4, np.nan, place[:, ::-1] * 0)):
+        other = Poses.from_rotation_vectors(vectors[: len(changed)], changed, rate=30.0)
+        assert without_lead_frame(other, journal) is other
+    assert len(journal.notices) == 1

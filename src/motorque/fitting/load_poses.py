@@ -14,6 +14,7 @@ from motorque.files.expmap import read_expmap
 from motorque.files.npz import PICKLES
 from motorque.files.smpl_model import SMPLModel
 from motorque.files.smpl_poses import RATES, Sex, read_poses
+from motorque.fitting.lead_frame import without_lead_frame
 from motorque.fitting.smpl_from_bones import poses_from_bones
 from motorque.journal import Journal
 from motorque.series.bones import BoneMotion
@@ -67,7 +68,8 @@ def load_poses(
     if height is not None:
         journal.assume("the bones bring their own lengths, so the given height is not used", path.name)
     motion = _bones(path, kind, skeleton, fps, journal)
-    return poses_from_bones(motion, sex=sex or "unknown", mass=mass, source=path.name, journal=journal)
+    poses = poses_from_bones(motion, sex=sex or "unknown", mass=mass, source=path.name, journal=journal)
+    return without_lead_frame(poses, journal, path.name)
 
 
 def _bones(path: Path, kind: str, skeleton: str | Path | None, fps: float | None, journal: Journal) -> BoneMotion:
