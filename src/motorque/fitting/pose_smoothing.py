@@ -60,6 +60,25 @@ class PoseNoiseEstimate:
 
 
 @dataclass(frozen=True, eq=False)
+class SmoothedWindow:
+    """One window of a recording, and what it was smoothed with.
+
+    Args:
+        first: First frame.
+        last: Frame after the last.
+        vectors: The given rotations as vectors in the chart [rad], shape [last - first, 72].
+        turned: Fit of these.
+        moved: Fit of the root's translation [m].
+    """
+
+    first: int
+    last: int
+    vectors: Array
+    turned: AdaptiveFit
+    moved: AdaptiveFit
+
+
+@dataclass(frozen=True, eq=False)
 class SmoothedPoses:
     """Poses without most of their noise.
 
@@ -67,11 +86,15 @@ class SmoothedPoses:
         poses: The smoothed poses.
         noise: What was taken away.
         std: Posterior standard deviation of each joint's rotation vector in its parent's axes [rad], shape [T, 24, 3].
+        chart: What vectors of rotations are counted from; None where poses come from more than smoothing.
+        windows: The windows whose fits, blended, gave these poses; none where poses come from more than smoothing.
     """
 
     poses: Poses
     noise: PoseNoiseEstimate
     std: Array
+    chart: PoseChart | None = None
+    windows: tuple[SmoothedWindow, ...] = ()
 
 
 def smooth_poses(poses: Poses, *, journal: Journal | None = None) -> SmoothedPoses:
@@ -91,6 +114,7 @@ def smooth_poses(poses: Poses, *, journal: Journal | None = None) -> SmoothedPos
     smoothed, variance, weight = np.zeros_like(vectors), np.zeros_like(vectors), np.zeros(frames)
     place = np.zeros((frames, 3))
     fits: list[tuple[AdaptiveFit, AdaptiveFit]] = []
+    kept: list[SmoothedWindow] = []
     for first, last in windows(frames):
         fit, moved = fit_window(vectors[first:last], poses.translation[first:last])
         share = blend(first, last, frames)
@@ -99,6 +123,7 @@ def smooth_poses(poses: Poses, *, journal: Journal | None = None) -> SmoothedPos
         place[first:last] += share[:, None] * moved.smoothed
         weight[first:last] += share
         fits.append((fit, moved))
+        kept.append(SmoothedWindow(first, last, vectors[first:last].reshape(last - first, -1), fit, moved))
     smoothed /= weight[:, None, None]
     answer = dataclasses.replace(poses, rotations=chart.rotations(smoothed), translation=place / weight[:, None])
     noise = noise_estimate(fits, answer)
@@ -107,7 +132,7 @@ def smooth_poses(poses: Poses, *, journal: Journal | None = None) -> SmoothedPos
         journal.info(noise.sentence(), poses.source)
         if outliers:
             journal.repair(f"{outliers} rotations far from the motion around them were given less weight", poses.source)
-    return SmoothedPoses(answer, noise, np.sqrt(variance / weight[:, None, None]))
+    return SmoothedPoses(answer, noise, np.sqrt(variance / weight[:, None, None]), chart, tuple(kept))
 
 
 def fit_window(vectors: Array, translation: Array) -> tuple[AdaptiveFit, AdaptiveFit]:
