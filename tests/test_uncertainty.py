@@ -50,6 +50,16 @@ def test_the_smoother_is_the_chains_own_smoothing(frames: int, cutoff: float | N
     assert np.abs((found - true) / size).max() < 1e-3
 
 
+def test_a_pelvis_that_walks_away_has_the_acceleration_of_the_chain() -> None:
+    """Weights that are cut off must not turn metres into accelerations, which are rate² as large."""
+    time = np.arange(235) / 200
+    walking = (1 + 1.3 * time + 0.02 * np.sin(2 * np.pi * 2 * time))[:, None]
+    for cutoff in (6.0, 20.0, 50.0):
+        true = smoothed_by_the_chain(walking, 200.0, cutoff)
+
+        assert Smoother.of(235, 200.0, cutoff)(walking) == pytest.approx(true, abs=1e-4)
+
+
 def test_the_filters_amplitude_is_what_it_does_to_a_sine() -> None:
     time = np.arange(1000) / 100
     for frequency in (3.0, 6.0, 12.0):

@@ -109,7 +109,7 @@ def with_sources(
     return dataclasses.replace(
         chain,
         signal=signal,
-        loss=smoothing_loss(missed.higher, signal.frequency),
+        loss=smoothing_loss(smoother, signal.frequency, missed.higher.cutoff),
         missed=missed,
         hidden=np.outer(missed.local_size() ** 2, lost),
     )

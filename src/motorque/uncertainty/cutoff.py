@@ -24,7 +24,7 @@ from motorque.skeleton.skeleton import GROUND, Skeleton
 from motorque.uncertainty.assembly import chain_of, torque_spectrum, with_loads
 from motorque.uncertainty.evidence import LoadEvidence, MarkerEvidence, load_evidence
 from motorque.uncertainty.propagate import Chain, torque_noise_power
-from motorque.uncertainty.smoother import Smoother, amplitude
+from motorque.uncertainty.smoother import amplitude
 from motorque.uncertainty.smoothing_bias import SignalSpectrum
 from motorque.uncertainty.torque_gain import TorqueGain
 
@@ -160,14 +160,12 @@ def residual_analysis(values: Array, rate: float) -> float:
 
 def cross_validation(values: Array, rate: float) -> float:
     """The cutoff of some columns, [T, C], with the least generalized cross-validation score [Hz], their median."""
-    tried, frames = cutoffs(rate), len(values)
+    tried = cutoffs(rate)
+    cycles = np.linspace(0, 0.5, 501)
     scores = []
     for cutoff in tried:
-        smoother = Smoother.of(frames, rate, float(cutoff))
-        if smoother.whole is not None:
-            freedom = float(np.trace(smoother.whole[0])) / frames
-        else:
-            freedom = float(smoother.middle[0, smoother.reach])
-        left = ((values - smoother(values, (0,))[0]) ** 2).mean(0)
+        # How much of a sample's own noise comes back to it: the mean of the filter's response over all frequencies.
+        freedom = float(np.trapezoid(amplitude(cycles * rate, rate, float(cutoff)), cycles)) * 2
+        left = ((values - butterworth(values, rate, float(cutoff))) ** 2).mean(0)
         scores.append(left / (1 - freedom) ** 2)
     return float(np.median(tried[np.argmin(np.stack(scores), axis=0)]))

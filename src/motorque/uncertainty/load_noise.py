@@ -28,6 +28,12 @@ TRIM = 0.06
 LEAST = 0.08
 """Shortest unloaded stretch that is listened to [s]."""
 
+STANDS_OUT = 3.0
+"""Standard deviations beyond which a reading is no noise: one in 370 of normal noise is."""
+
+MEDIAN_TO_DEVIATION = 1.4826
+"""Standard deviation over median absolute deviation of normal noise."""
+
 
 @dataclass(frozen=True, eq=False)
 class LoadNoise:
@@ -74,12 +80,17 @@ def estimate_load_noise(load: Load, unfiltered: Array, times: Array) -> LoadNois
     about = unfiltered.copy()
     about[:, 3:] -= np.cross(middle, unfiltered[:, :3])
     quiet, unloaded = _quiet(about, step)
-    shape, size, process = _fluctuation([about[part] for part in quiet])
+    readings = [about[part] for part in quiet]
+    if unloaded:
+        readings = _undisturbed(readings)
+    shape, size, process = _fluctuation(readings)
     offset = np.zeros(6)
     if unloaded:
-        mean = np.concatenate([about[part] for part in quiet]).mean(0)
+        whole = np.concatenate(readings)
+        chance = (shape * size) ** 2 * process.spectrum(np.zeros(1)) / len(whole)
+        squares = np.maximum(whole.mean(0) ** 2 - chance, 0.0)
         # One plate's six means tell two sizes, of forces and of moments.
-        offset = np.repeat([np.sqrt((mean[:3] ** 2).mean()), np.sqrt((mean[3:] ** 2).mean())], 3)
+        offset = np.sqrt(np.repeat([squares[:3].mean(), squares[3:].mean()], 3))
     lever = np.eye(6)
     lever[3:, :3] = np.array([[0, -middle[2], middle[1]], [middle[2], 0, -middle[0]], [-middle[1], middle[0], 0]])
     return LoadNoise(load.name, load.body, lever @ np.diag(shape * size), process, lever @ np.diag(offset), here)
@@ -105,6 +116,15 @@ def _quiet(channels: Array, step: float) -> tuple[list[slice], bool]:
     pieces = [slice(s, s + length) for s in range(0, len(channels) - length + 1, length)]
     energy = [float((np.diff(channels[p], 2, axis=0) / channels.std(0).clip(1e-12)).var()) for p in pieces]
     return [pieces[i] for i in np.argsort(energy)[: max(1, len(pieces) // 3)]], False
+
+
+def _undisturbed(pieces: list[Array]) -> list[Array]:
+    """The pieces with all that stands out of their noise bounded: a toe that brushes the plate in swing is no noise."""
+    whole = np.concatenate(pieces)
+    level = np.median(whole, axis=0)
+    spread = MEDIAN_TO_DEVIATION * np.median(np.abs(whole - level), axis=0)
+    low, high = level - STANDS_OUT * spread, level + STANDS_OUT * spread
+    return [np.clip(piece, low, high) for piece in pieces]
 
 
 def _fluctuation(pieces: list[Array]) -> tuple[Array, float, Process]:

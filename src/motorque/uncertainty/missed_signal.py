@@ -18,8 +18,12 @@ from motorque.uncertainty.smoother import Smoother, amplitude
 
 Array = NDArray[np.float64]
 
-HIGHER = (4.0, 3.0, 2.5, 2.0, 1.6, 1.3)
-"""Higher cutoffs that are tried, in units of the cutoff, the highest first."""
+HIGHER = (np.inf, 4.0, 3.0, 2.5, 2.0, 1.6, 1.3)
+"""Higher cutoffs that are tried, in units of the cutoff, the highest first; without any filter before all."""
+
+HIGHEST = 0.25
+"""Highest of them as a share of the sampling rate: nearer to half of it a filter rings at the recording's ends for
+longer than it is padded there."""
 
 MOSTLY_SIGNAL = 0.5
 """Largest share of noise in the difference, for half of the coordinates."""
@@ -85,10 +89,24 @@ def missed_signal(smoother: Smoother, values: Array, noise: Array, loads: Array,
     together = np.zeros_like(loads)
     if higher is not smoother and loads.size:
         together = higher(loads, (0,))[0] - smoother(loads, (0,))[0]
+    inside = _inside(smoother)[:, None]
+    motion, together = motion * inside, together * inside
     cutoff = smoother.cutoff or np.inf
     reach = 0.25 * smoother.rate / cutoff
     shifts = tuple(int(s) for s in np.round(np.linspace(-reach, reach, SHIFTS)))
     return MissedSignal(higher, motion, together, gone[0], shifts)
+
+
+def _inside(smoother: Smoother) -> Array:
+    """From 0 at the recording's ends to 1 half a period of the cutoff from them, shape [T].
+
+    At the ends a higher cutoff errs itself, by as much as the lower one or more; what smoothing does there is known
+    from `smoothing_bias`.
+    """
+    frame = np.arange(smoother.frames)
+    away = np.minimum(frame, frame[::-1])
+    reach = 0.0 if smoother.cutoff is None else 0.5 * smoother.rate / smoother.cutoff
+    return np.asarray(np.clip(away / max(reach, 1.0), 0.0, 1.0))
 
 
 def _measured(smoother: Smoother, values: Array, noise: Array, orders: tuple[int, ...]) -> tuple[Array, Smoother]:
@@ -98,9 +116,9 @@ def _measured(smoother: Smoother, values: Array, noise: Array, orders: tuple[int
     frequency = np.arange(frames // 2 + 1) * rate / frames
     turn = (2 * np.pi * frequency)[:, None]
     for factor in HIGHER:
-        if smoother.cutoff is None or factor * smoother.cutoff > 0.4 * rate or not values.size:
+        if smoother.cutoff is None or not values.size or HIGHEST * rate < factor * smoother.cutoff < np.inf:
             continue
-        higher = Smoother.of(frames, rate, factor * smoother.cutoff)
+        higher = Smoother.of(frames, rate, None if factor == np.inf else factor * smoother.cutoff)
         passed = amplitude(frequency, rate, higher.cutoff) - amplitude(frequency, rate, smoother.cutoff)
         difference = higher(values, orders) - plain
         chance = np.stack([(passed[:, None] ** 2 * turn ** (2 * k) * noise).mean(0) for k in orders])

@@ -72,7 +72,7 @@ class _Single:
         motion = chain.motion.astype(np.float32)
         loss = None
         if chain.loss is not None:
-            change = np.concatenate([chain.loss.change[:1], chain.loss.ends[1:]])
+            change = np.concatenate([chain.loss.values[None], chain.loss.ends[1:]])
             loss = np.concatenate([change.real, change.imag], axis=2).astype(np.float32)
         return cls(
             chain,

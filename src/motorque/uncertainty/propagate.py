@@ -169,13 +169,13 @@ def _of_offsets(chain: Chain, by_free: Array) -> Spread:
 def _of_smoothing(chain: Chain, by_free: Array, gain: TorqueGain) -> Spread:
     assert chain.signal is not None and chain.loss is not None
     amplitude = chain.signal.amplitude
-    change, ends = chain.loss.change, chain.loss.ends
+    values, ends = chain.loss.values, chain.loss.ends
     angle, torque = np.zeros(chain.coupling.shape[:2]), np.zeros(by_free.shape[1:3])
     wrenches = {load.name: np.zeros((len(angle), 6, 6)) for load in chain.loads}
     for part in _blocks(len(angle), 64):
         # Complex amplitude of every line's error at every frame: forces [K, nv, F], the real part counts.
         force = sum(ends[k, part, None] * (by_free[k, part] @ amplitude.T) for k in range(3))
-        moved = change[0, part, None] * (chain.coupling[part] @ amplitude.T)
+        moved = values[part, None] * (chain.coupling[part] @ amplitude.T)
         angle[part] = 0.5 * (np.abs(moved) ** 2).sum(-1)
         torque[part] = 0.5 * (np.abs(force) ** 2).sum(-1)
     if chain.missed is not None:

@@ -68,8 +68,7 @@ def signal_spectrum(
     bent = np.diff(values, order, axis=0)
     taper = np.hanning(len(bent) + 2)[1:-1]
     cycles = np.arange(1, frames // 2 + 1) / frames
-    turn = np.exp(-2j * np.pi * np.outer(cycles, np.arange(len(bent))))
-    spectrum = (turn @ (bent * taper[:, None])) / np.sqrt((taper**2).sum())
+    spectrum = np.fft.rfft(bent * taper[:, None], n=frames, axis=0)[1:] / np.sqrt((taper**2).sum())
     whitening = ((2 - 2 * np.cos(2 * np.pi * cycles)) ** (order / 2))[:, None]
     spectrum = spectrum / whitening
     noise = noise[1 : len(cycles) + 1]
@@ -136,23 +135,25 @@ def _signal_power(cycles: Array, power: Array, noise: Array, slope: float) -> Ar
 
 @dataclass(frozen=True, eq=False)
 class Loss:
-    """What smoothing does to sines of some frequencies less what it should do, by order of derivative.
+    """What smoothing does to sines less what it should do; to be multiplied by a sine's complex amplitude, of which the
+    real part counts.
 
     Args:
-        change: Shape [3, T, F], complex; to be multiplied by a sine's complex amplitude, of which the real part counts.
-        ends: The part of it that the middle of a long recording would not have, shape [3, T, F].
+        ends: By order of derivative, what the middle of a long recording would not have, shape [3, T, F], complex.
+        values: Of the values themselves, with what lies beyond the cutoff up to which the loss is measured, [T, F].
     """
 
-    change: Complex
     ends: Complex
+    values: Complex
 
 
-def smoothing_loss(smoother: Smoother, frequency: Array) -> Loss:
-    """Smoothed sines less the sines themselves, values and two derivatives, at every frame.
+def smoothing_loss(smoother: Smoother, frequency: Array, measured: float | None) -> Loss:
+    """Smoothed sines less the sines themselves at every frame.
 
     Args:
         smoother: The smoothing.
         frequency: [Hz], shape [F].
+        measured: Cutoff up to which the loss in the middle of the recording is known otherwise [Hz]; None if all of it.
     """
     turn = 2 * np.pi * frequency
     angle = np.outer(np.arange(smoother.frames) / smoother.rate, turn)
@@ -160,9 +161,10 @@ def smoothing_loss(smoother: Smoother, frequency: Array) -> Loss:
     smoothed = smoother(sines)
     found = smoothed[..., : len(turn)] + 1j * smoothed[..., len(turn) :]
     true = np.exp(1j * angle)
-    ideal = np.stack([true, 1j * turn * true, -(turn**2) * true])
     passed = amplitude(frequency, smoother.rate, smoother.cutoff)
-    return Loss(np.asarray(found - ideal, dtype=complex), np.asarray(found - ideal * passed, dtype=complex))
+    ends = found - np.stack([true, 1j * turn * true, -(turn**2) * true]) * passed
+    beyond = (1 - amplitude(frequency, smoother.rate, measured)) * true
+    return Loss(np.asarray(ends, dtype=complex), np.asarray(ends[0] - beyond, dtype=complex))
 
 
 def lost_variance(spectrum: SignalSpectrum, smoother: Smoother) -> Array:
