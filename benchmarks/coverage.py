@@ -53,7 +53,8 @@ from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.bands import SOURCES, Bands, bands_of_analysis
 from motorque.uncertainty.cutoff import choose_cutoff
 from motorque.uncertainty.evidence import MarkerEvidence, marker_evidence
-from motorque.workflows.analyze import kinetics_of, smooth
+from motorque.workflows.analyze import kinetics_of
+from motorque.workflows.smoothing import smooth
 from motorque.workflows.trial_loads import loads_from_plates
 
 WITHIN = 1.6449

@@ -83,7 +83,7 @@ def test_everything_is_written(report: Path) -> None:
         f"{n}.csv"
         for n in (
             "range_of_motion", "gait_events", "gait_measures", "torque_peaks", "joint_work", "joint_power",
-            "marker_errors", "residuals", "scale_factors", "angles_gait_cycle", "torques_gait_cycle",
+            "marker_errors", "residuals", "scale_factors", "error_bars", "angles_gait_cycle", "torques_gait_cycle",
             "power_gait_cycle", "forces_gait_cycle",
         )
     }  # fmt: skip

@@ -299,18 +299,26 @@ def write_loads(path: str | Path, loads: Loads) -> None:
         OutputError: The file can't be written.
     """
     path = Path(path)
+    if not loads.loads:
+        raise DataError(f"{path}: there are no loads to write")
+    held = []
+    for load in loads.loads:
+        point, moment = held_point(load)
+        held.append(replace(load, point=point, moment=moment))
+    with replacing(path) as beside:
+        write_storage(beside, loads_table(Loads(loads.times, tuple(held)), name=path.stem))
+
+
+def loads_table(loads: Loads, *, name: str) -> Table:
+    """Loads as the columns of OpenSim's ground reaction files, as they stand; see :func:`write_loads`."""
     columns: list[str] = []
-    values: list[Array] = []
+    values: list[Array] = [np.zeros((len(loads.times), 0))]
     for label, load in zip(name_columns(loads), loads.loads, strict=True):
         columns += [f"ground_force_{label}_v{axis}" for axis in "xyz"]
         columns += [f"ground_force_{label}_p{axis}" for axis in "xyz"]
         columns += [f"ground_torque_{label}_{axis}" for axis in "xyz"]
-        values += [load.force, *held_point(load)]
-    if not values:
-        raise DataError(f"{path}: there are no loads to write")
-    table = Table(path.stem, loads.times, tuple(columns), np.concatenate(values, axis=1))
-    with replacing(path) as beside:
-        write_storage(beside, table)
+        values += [load.force, load.point, load.moment]
+    return Table(name, loads.times, tuple(columns), np.concatenate(values, axis=1))
 
 
 def held_point(load: Load) -> tuple[Array, Array]:

@@ -13,6 +13,8 @@ from motorque.journal import Journal
 from motorque.report.video import VideoEvidence
 from motorque.series import Kinetics, Loads, Markers, Motion, Scales
 from motorque.skeleton.skeleton import Skeleton
+from motorque.uncertainty.bands import Bands
+from motorque.uncertainty.cutoff import CutoffChoice
 
 Array = NDArray[np.float64]
 
@@ -86,6 +88,8 @@ class Analysis:
         timings: Seconds per step.
         video: The videos that the motion was fitted to, or None where it comes from markers.
         angles_from: Where the angles come from, one sentence; from the rest if empty.
+        bands: Where the standard deviations of motion, kinetics and loads come from, or None.
+        cutoff: Why the filter has the cutoff that it has, where it was chosen from the recording, or None.
 
     Raises:
         DataError: A shape does not match the motion or the skeleton.
@@ -116,6 +120,8 @@ class Analysis:
     timings: Mapping[str, float] = field(default_factory=dict)
     video: VideoEvidence | None = None
     angles_from: str = ""
+    bands: Bands | None = None
+    cutoff: CutoffChoice | None = None
 
     def __post_init__(self) -> None:
         frames, bodies, markers = len(self.motion.times), len(self.skeleton.body_names), len(self.marker_names)

@@ -177,6 +177,21 @@ def foot_forces(loads: Loads) -> dict[str, Array]:
     return forces
 
 
+def foot_force_stds(loads: Loads) -> dict[str, Array]:
+    """Standard deviation of the force on each foot [N], shape [T, 3] by side, where every load of a side has one; loads
+    of one foot err independently.
+    """
+    variances: dict[str, Array] = {}
+    unknown = set()
+    for load in loads.loads:
+        side = on_foot(load.body)
+        if side and load.force_std is not None:
+            variances[side] = variances.get(side, np.zeros_like(load.force)) + load.force_std**2
+        elif side:
+            unknown.add(side)
+    return {side: np.sqrt(total) for side, total in variances.items() if side not in unknown}
+
+
 def loaded_intervals(times: Array, on: NDArray[np.bool_], *, shortest: float = 0.1) -> list[Interval]:
     """Intervals in which a foot carries load, for the instants of heel strike and toe off.
 

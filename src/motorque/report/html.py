@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from motorque.errors import MissingExtraError
-from motorque.report import page_end, page_top, sections, video_section
+from motorque.report import certainty_section, page_end, page_top, sections, video_section
 from motorque.report.film import films, packed_films
 from motorque.report.markup import escape
 from motorque.report.pictures import Film
@@ -36,6 +36,7 @@ def page(found: Results) -> str:
         for part in (
             page_top.overview(found, shot),
             video_section.video(found, drawn),
+            certainty_section.certainty(found),
             *sections.curves(found, drawn),
             sections.gait(found),
             sections.motion_range(found),

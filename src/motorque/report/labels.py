@@ -8,6 +8,7 @@ neutral pose and the axis about which its body then turns decides, ground being 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -250,3 +251,15 @@ _ACTORS = {
 def actors(direction: str) -> str:
     """Who pulls in a direction: ``flexion`` → ``flexors``; the direction itself where there is no such word."""
     return _ACTORS.get(direction, f"towards {direction}" if direction else "")
+
+
+def both_sides(chosen: Iterable[Label]) -> list[str]:
+    """Titles in order and in small letters, each once: with its side where only one is there."""
+    sides: dict[str, list[str]] = {}
+    for label in chosen:
+        sides.setdefault(label.title, []).append(label.side)
+    words = {"r": "right ", "l": "left "}
+    return [
+        (words.get(found[0], "") if len(found) == 1 else "") + title[:1].lower() + title[1:]
+        for title, found in sides.items()
+    ]

@@ -28,6 +28,7 @@ def header(found: Results) -> str:
     kind = "no gait" if found.gait.kind == "none" else escape(found.gait.kind)
     links = [("overview", "Overview")]
     links += [("video", "Video")] if found.video is not None else []
+    links += [("certainty", "How sure")] if found.certainty is not None or a.cutoff is not None else []
     links += [(name, title) for name, (title, _) in TITLES.items() if found.curves[name]]
     links += [("gait", "Gait"), ("range", "Range of motion")]
     links += [("quality", "Quality")] if found.markers is not None or found.residuals is not None else []
@@ -90,7 +91,7 @@ def overview(found: Results, films: Sequence[Film] = ()) -> str:
         if found.checks
         else ""
     )
-    who, warned = f'<div class="panel card"><h3>Subject</h3>{panel}</div>', _first_warnings(found)
+    who, warned = f'<div class="panel card"><h3>Subject</h3>{panel}</div>', _how_sure(found) + _first_warnings(found)
     shown = f'<div class="tiles">{"".join(tiles)}</div>'
     if found.video is None:
         content = f"""{shown}
@@ -147,6 +148,14 @@ def _check_list(checks: Sequence[Check]) -> str:
     return (
         f'<div class="scroll"><table><tbody>{body}</tbody></table></div><p class="note">Limits: {escape(SOURCE)}.</p>'
     )
+
+
+def _how_sure(found: Results) -> str:
+    if found.certainty is None:
+        return ""
+    more = '<p class="note"><a href="#certainty">How sure the results are</a></p>'
+    sentence = escape(found.certainty.sentence)
+    return f'<div class="panel card"><h3>Which torques to trust</h3><p>{sentence}</p>{more}</div>'
 
 
 def _first_warnings(found: Results) -> str:

@@ -113,6 +113,8 @@ def _cycle_trace(curve: CycleCurve) -> dict[str, object]:
     if curve.sd is not None:
         trace["sd"] = packed(curve.sd)
         trace["each"] = packed(curve.each[:MAX_DRAWN_CYCLES])
+    if curve.error is not None:
+        trace["error"] = packed(curve.error)
     if curve.seam is not None:
         trace["seam"] = curve.seam
     return trace

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorque.report.analysis import Analysis
+from motorque.report.certainty import Certainty, certainty
 from motorque.report.cycles import Cycle, mean_and_spread, normalised
-from motorque.report.events import SIDES, FeetAboutPelvis, feet_about_pelvis, foot_forces, on_foot
+from motorque.report.events import SIDES, FeetAboutPelvis, feet_about_pelvis, foot_force_stds, foot_forces, on_foot
 from motorque.report.gait import Gait, analyse_gait
 from motorque.report.labels import GROUPS, Label, labels
 from motorque.report.power import JointPower, joint_powers, work
@@ -64,6 +65,8 @@ class CycleCurve:
         each: Every cycle, shape [C, 101].
         flipped: Whether the sign was turned to the left side's view.
         seam: Percent at which two incomplete strides were joined, or None.
+        error: Standard deviation of the error, shape [101], of a single cycle if it is known; of several, their spread
+            tells more.
     """
 
     curve: Curve
@@ -73,6 +76,7 @@ class CycleCurve:
     each: Array
     flipped: bool = False
     seam: float | None = None
+    error: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -90,13 +94,15 @@ class Range:
 
 @dataclass(frozen=True)
 class Peak:
-    """Largest and smallest generalized force of a coordinate [N·m], with times [s]."""
+    """Largest and smallest generalized force of a coordinate [N·m], with times [s] and standard deviations if known."""
 
     label: Label
     low: float
     high: float
     low_time: float
     high_time: float
+    low_std: float | None = None
+    high_std: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +123,7 @@ class Results:
     residuals: Residuals | None
     checks: list[Check]
     video: VideoResults | None = None
+    certainty: Certainty | None = None
 
 
 def results(analysis: Analysis) -> Results:
@@ -147,6 +154,7 @@ def results(analysis: Analysis) -> Results:
         residuals=root,
         checks=checks(markers, root, analysis.times),
         video=video_results(analysis, named),
+        certainty=certainty(analysis, named),
     )
 
 
@@ -235,19 +243,23 @@ def _forces(analysis: Analysis, feet: FeetAboutPelvis | None) -> list[Curve]:
         return np.stack(sampled, axis=1) * 100.0 / analysis.weight
 
     found = []
-    by_side = foot_forces(analysis.loads)
+    by_side, spread = foot_forces(analysis.loads), foot_force_stds(analysis.loads)
     for side in SIDES:
         if side not in by_side:
             continue
         force = percent(by_side[side])
         medial = np.einsum("ti,ti->t", force, right) * (-1.0 if side == "r" else 1.0)
         along = np.einsum("ti,ti->t", force, forward)
-        for key, title, values, positive, negative in (
-            ("vertical", "Vertical", force[:, 1], "up", ""),
-            ("forward", "Forward / backward", along, "forward (propulsion)", "backward (braking)"),
-            ("medial", "Sideways", medial, "towards the midline", "away from it"),
+        upward = np.tile([0.0, 1.0, 0.0], (len(at), 1))
+        for key, title, values, axis, positive, negative in (
+            ("vertical", "Vertical", force[:, 1], upward, "up", ""),
+            ("forward", "Forward / backward", along, forward, "forward (propulsion)", "backward (braking)"),
+            ("medial", "Sideways", medial, right, "towards the midline", "away from it"),
         ):
-            found.append(Curve(f"{key}_{side}", key, side, "Ground force", title, "%BW", positive, negative, values))
+            std = None if side not in spread else np.linalg.norm(percent(spread[side]) * axis, axis=1)
+            found.append(
+                Curve(f"{key}_{side}", key, side, "Ground force", title, "%BW", positive, negative, values, std)
+            )
     total = percent(analysis.loads.total_force())[:, 1]
     found.append(
         Curve(
@@ -283,10 +295,11 @@ def _over_cycles(times: Array, curves: list[Curve], cycles: dict[str, list[Cycle
         each = normalised(times, np.stack([c.values for c in chosen], axis=1) * signs, cycles[side])
         mean, sd = mean_and_spread(each)
         for k, curve in enumerate(chosen):
-            spread = None if sd is None else sd[:, k]
-            found.append(
-                CycleCurve(curve, side, mean[:, k], spread, each[:, :, k], bool(signs[k] < 0), cycles[side][0].seam)
-            )
+            spread, error = None if sd is None else sd[:, k], None
+            if sd is None and curve.std is not None:
+                error = normalised(times, curve.std[:, None], cycles[side])[0, :, 0]
+            seam = cycles[side][0].seam
+            found.append(CycleCurve(curve, side, mean[:, k], spread, each[:, :, k], bool(signs[k] < 0), seam, error))
     return found
 
 
@@ -314,7 +327,13 @@ def _ranges(analysis: Analysis, named: dict[str, Label], curves: list[Curve], cy
 
 def _peaks(analysis: Analysis, named: dict[str, Label], curves: list[Curve]) -> list[Peak]:
     usable = [c for c in curves if c.unit == "N·m" and np.isfinite(c.values).any()]
-    return [Peak(named[c.name], *_extremes(analysis.times, c.values)) for c in usable]
+    found = []
+    for c in usable:
+        stds: tuple[float | None, float | None] = (None, None)
+        if c.std is not None:
+            stds = float(c.std[int(np.nanargmin(c.values))]), float(c.std[int(np.nanargmax(c.values))])
+        found.append(Peak(named[c.name], *_extremes(analysis.times, c.values), *stds))
+    return found
 
 
 def _stride_work(analysis: Analysis, gait: Gait, power: JointPower) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from motorque.report.certainty import WITHIN
 from motorque.report.labels import actors
 from motorque.report.markup import escape, number, section, table, verdict
 from motorque.report.plots import MAX_DRAWN_CYCLES, Plot, thinned
@@ -91,6 +92,8 @@ def _tools(found: Results, name: str, people: Sequence[str]) -> str:
     ]
     if gait:
         legend.append("<span>mean ± SD of each side · dashed: toe off · upright line: the moment in the 3D view</span>")
+    if any(c.std is not None for c in found.curves[name]):
+        legend.append("<span>over time, and where there is one stride only: band of 90 % error bars</span>")
     if people:
         # Who they are stands beside the band: nobody should read an adult's curve against children unawares.
         whose = escape("; ".join(people))
@@ -128,11 +131,11 @@ def _peak_table(found: Results) -> str:
             escape(p.label.title),
             SIDE_CELL[p.label.side],
             escape(actors(p.label.positive) or "+"),
-            number(p.high),
+            _with_bar(p.high, p.high_std),
             number(p.high / mass, 2),
             number(p.high_time, 2),
             escape(actors(p.label.negative) or "−"),
-            number(p.low),
+            _with_bar(p.low, p.low_std),
             number(p.low / mass, 2),
             number(p.low_time, 2),
         ]
@@ -141,6 +144,12 @@ def _peak_table(found: Results) -> str:
     columns = ("joint", "side", "+", "max N·m", "N·m/kg", "at s", "−", "min N·m", "N·m/kg", "at s")
     inner = table(columns, rows, numeric=(3, 4, 5, 7, 8, 9), tall=True)
     return f"<h3>Largest torques over the recording</h3>{_doubt(found)}{inner}" if rows else ""
+
+
+def _with_bar(value: float, std: float | None) -> str:
+    """A figure with the half width of its 90 % error bar."""
+    known = std is not None and np.isfinite(std)
+    return number(value) + (f" <small>± {number(WITHIN * std)}</small>" if known and std is not None else "")
 
 
 def _work_table(found: Results) -> str:

@@ -10,6 +10,7 @@ from pathlib import PurePath
 import numpy as np
 
 from motorque import __version__
+from motorque.report.certainty import LEVEL, Sureness
 from motorque.report.quality import doubtful_torques
 from motorque.report.results import Results
 from motorque.report.tables import SIDE_NAMES
@@ -52,6 +53,7 @@ def _summary(found: Results) -> dict[str, object]:
         "settings": analysis.settings,
         "loads": None if analysis.loads is None else ("measured" if analysis.loads_measured else "estimated"),
         "results": _results(found),
+        "uncertainty": _uncertainty(found),
         "video": video_summary(found.video),
         "checks": [
             {
@@ -149,6 +151,58 @@ def _results(found: Results) -> dict[str, object]:
             "moment_peak_nm": float(np.nanmax(found.residuals.moment)),
             "moment_limit_nm": found.residuals.moment_limit,
         },
+    }
+
+
+def _uncertainty(found: Results) -> dict[str, object] | None:
+    """Where error bars come from and how wide they are; None without any. Half widths are medians over time."""
+    sure, choice = found.certainty, found.analysis.cutoff
+    chosen = None
+    if choice is not None:
+        chosen = {
+            "cutoff_hz": choice.cutoff,
+            "reason": choice.reason,
+            "residual_analysis_hz": choice.residual_analysis,
+            "cross_validation_hz": choice.cross_validation,
+            "tried_hz": choice.tried,
+            "noise_nm": choice.noise,
+            "loss_nm": choice.loss,
+        }
+    if sure is None:
+        return None if chosen is None else {"choice_of_cutoff": chosen}
+    by = {n: c for c, n in enumerate(sure.bands.names)}
+
+    def rows(curves: list[Sureness], kind: str) -> dict[str, object]:
+        return {
+            c.label.name: {
+                "unit": "deg" if c.unit == "°" else c.unit,
+                "half_width_90": c.half,
+                "size": c.size,
+                **({} if c.trust is None else {"trust": c.trust}),
+                "standard_deviation_by_source": {
+                    source: float(sizes[kind][by[c.label.name]])
+                    * ({"°": 180 / math.pi, "mm": 1e3}.get(c.unit, 1.0) if kind == "angles" else 1.0)
+                    for source, sizes in sure.bands.by_source.items()
+                },
+            }
+            for c in curves
+        }
+
+    return {
+        "sentence": sure.sentence,
+        "level": LEVEL,
+        "method": sure.bands.method,
+        "draws": sure.bands.draws,
+        "seed": sure.bands.seed,
+        "included": sure.bands.included,
+        "excluded": sure.bands.excluded,
+        "angles": rows(sure.angles, "angles"),
+        "torques": rows(sure.torques, "torques"),
+        "loads": {
+            x.name: {"body": x.body, "force_half_width_90_n": x.force, "point_half_width_90_m": x.point}
+            for x in sure.loads
+        },
+        "choice_of_cutoff": chosen,
     }
 
 

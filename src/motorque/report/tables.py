@@ -61,6 +61,7 @@ def tables(found: Results) -> list[Table]:
         marker_errors,
         residual_table,
         scale_factors,
+        error_bars,
     )
     cycles = [
         _over_cycle(f"{name}_gait_cycle", found.cycle_curves[name]) for name in ("angles", "torques", "power", "forces")
@@ -131,6 +132,8 @@ def torque_peaks(found: Results) -> Table:
         "minimum [N·m]",
         "minimum [N·m/kg]",
         "time of minimum [s]",
+        "standard deviation of maximum [N·m]",
+        "standard deviation of minimum [N·m]",
     )
     rows: list[list[Cell]] = [
         [
@@ -144,6 +147,8 @@ def torque_peaks(found: Results) -> Table:
             p.low,
             p.low / mass,
             p.low_time,
+            p.high_std,
+            p.low_std,
         ]
         for p in found.peaks
     ]
@@ -232,6 +237,19 @@ def scale_factors(found: Results) -> Table:
         else [[body, *(float(f) for f in scales.factors[k])] for k, body in enumerate(scales.bodies)]
     )
     return Table("scale_factors", columns, rows)
+
+
+def error_bars(found: Results) -> Table:
+    """How sure each angle and torque is."""
+    columns = ("curve", "coordinate", "side", "unit", "half width of 90 % error bar", "size", "mostly from", "trust")
+    sure = found.certainty
+    kinds = [] if sure is None else [("angle", sure.angles), ("torque", sure.torques)]
+    rows: list[list[Cell]] = [
+        [kind, c.label.name, SIDE_NAMES[c.label.side], c.unit, c.half, c.size, c.source, c.trust]
+        for kind, curves in kinds
+        for c in curves
+    ]
+    return Table("error_bars", columns, rows)
 
 
 def _over_cycle(name: str, curves: list[CycleCurve]) -> Table:

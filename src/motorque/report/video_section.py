@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from motorque.report.labels import Label
+from motorque.report.labels import both_sides
 from motorque.report.markup import badge, definitions, escape, number, section, table
 from motorque.report.pictures import Film
 from motorque.report.plots import Plot
@@ -95,7 +95,7 @@ def _sights(v: VideoResults) -> str:
         return f'<h3>What {what}</h3><p class="note">Nothing is known of how certain the angles are.</p>'
     sentences = ""
     for sight, members in groupby([s for s in v.sights if s.sight], key=lambda s: s.sight):
-        names = ", ".join(_paired([s.label for s in members]))
+        names = ", ".join(both_sides(s.label for s in members))
         sentences += f"<p>{badge(sight, _STYLE[sight])} {escape(names)} <small>({escape(_MEANING[sight])})</small></p>"
     rows = [_sight_row(s) for s in v.sights]
     inner = table(("coordinate", "side", "", "± 1 SD", "seen"), rows, numeric=(3,), tall=True)
@@ -105,18 +105,6 @@ def _sights(v: VideoResults) -> str:
         "over the recording; a detector that is off in the same way all the time adds to them. Classes after "
         f"{escape(SIGHT_SOURCE)}.</p>"
     )
-
-
-def _paired(labels: list[Label]) -> list[str]:
-    """Titles in order, each once: both sides together where both are there."""
-    sides: dict[str, list[str]] = {}
-    for label in labels:
-        sides.setdefault(label.title, []).append(label.side)
-    words = {"r": "right ", "l": "left "}
-    return [
-        (words.get(found[0], "") if len(found) == 1 else "") + title[0].lower() + title[1:]
-        for title, found in sides.items()
-    ]
 
 
 def _sight_row(s: AngleSight) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from motorque.errors import DataError
 from motorque.series._checks import Array, as_array, as_names, as_times
+from motorque.series.markers import within
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,8 @@ class Kinetics:
         if name not in self.names:
             raise DataError(f"kinetics: no coordinate named {name!r}; there are {', '.join(self.names)}")
         return self.values[:, self.names.index(name)]
+
+    def between(self, start: float | None, end: float | None) -> Kinetics:
+        """The frames with start <= time <= end [s]; raises :class:`DataError` if there are none."""
+        keep = within(self.times, start, end, "kinetics")
+        return Kinetics(self.times[keep], self.values[keep], self.names, None if self.std is None else self.std[keep])

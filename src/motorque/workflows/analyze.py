@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -17,7 +19,7 @@ from motorque.files.trc import write_trc
 from motorque.fitting.fit_checks import check_fit
 from motorque.fitting.gimbal import report_impossible_speeds, steady_through_gimbal_lock
 from motorque.fitting.ground_loads import estimate_ground_loads
-from motorque.fitting.heading import heading, quarter_turn, turn_markers
+from motorque.fitting.heading import heading, quarter_turn, turn_loads, turn_markers
 from motorque.fitting.ik import inverse_kinematics
 from motorque.fitting.side_swap import exchange_sides, side_evidence
 from motorque.journal import Journal
@@ -29,23 +31,22 @@ from motorque.report.analysis import Analysis
 from motorque.report.write import write_report
 from motorque.series import Kinetics, Loads, Markers, Motion
 from motorque.series.markers import within
-from motorque.signals import NaturalSpline, butterworth
 from motorque.skeleton.fullbody import Sex
 from motorque.skeleton.skeleton import Skeleton
+from motorque.uncertainty.bands import bands_of_analysis
 from motorque.workflows.clock import Clock, versions
+from motorque.workflows.error_bars import DRAWS, error_bars, noise_of_markers, way, with_error_bars, write_error_bars
 from motorque.workflows.inverse_dynamics import say_loops
 from motorque.workflows.person import Person, fit_builtin, use_model, weigh
 from motorque.workflows.recording import Recording, input_file, read_recording
 from motorque.workflows.scale import scale_step
+from motorque.workflows.smoothing import DEFAULT_CUTOFF, FILTER, FirstLook, choose_smoothing, smooth
 from motorque.workflows.trial_loads import (
-    loads_from_file,
-    loads_from_plates,
+    loads_in_ground,
+    loads_on_feet,
     report_missing_support,
     wrenches_on_bodies,
 )
-
-DEFAULT_CUTOFF = 6.0
-"""Low-pass cutoff of motion and loads [Hz], usual for gait (Winter, Sidwall, Hobson, J. Biomech. 7 (1974) 157)."""
 
 MARGIN = 1.0
 """Time before and after the interval asked for that is read with it [s]: six periods of the filter."""
@@ -78,6 +79,7 @@ def analyze(
     Args:
         inputs: The recording (``.trc`` or ``.c3d``); exactly one.
         out: Folder for ``model.osim``, ``markers.trc``, ``kinematics.mot``, ``loads.mot``, ``kinetics.sto``,
+            the standard deviations of these three (``kinematics_std.sto``, ``kinetics_std.sto``, ``loads_std.sto``),
             ``summary.json``, ``report.html`` and ``tables/``.
         model: The user's own model: scaled already, or generic if there is a static trial. The built-in skeleton if
             None.
@@ -86,7 +88,7 @@ def analyze(
         height: Body height [m].
         mass: Body mass [kg].
         sex: ``f``, ``m`` or ``unknown``.
-        cutoff: Low-pass cutoff for motion and loads [Hz]; 6 if None.
+        cutoff: Low-pass cutoff for motion and loads [Hz]; if None the one that promises the least error of the torques.
         up: The file's axis that points up, instead of what file and data say.
         units: Length unit of the recording, ``mm`` or ``m``, instead of the file's.
         start: First time [s].
@@ -108,7 +110,8 @@ def analyze(
     with OutputFolder(out) as folder:
         with clock("reading the recording", 0.02):
             # Filters and splines are off at the ends of what they see, so they see a little more than is asked for.
-            early, late = (None if t is None else t + s * MARGIN for t, s in ((start, -1), (end, 1)))
+            given = None if loads is None else read_loads(loads, journal=journal)
+            early, late = _with_margin(start, end, None if given is None else given.times)
             recording = read_recording(inputs[0], up=up, units=units, start=early, end=late, journal=journal)
             asked = recording.markers.between(start, end).times
             frames = len(asked)
@@ -118,7 +121,6 @@ def analyze(
                     "longer recording or interval"
                 )
             still = None if static is None else read_recording(static, up=up, units=units, journal=journal)
-            given = None if loads is None else read_loads(loads, journal=journal)
             if given is not None:
                 check_cover(given.times, asked, what=str(loads))
         body_mass, mass_source = _mass(mass, recording, still)
@@ -146,23 +148,54 @@ def analyze(
             fit = inverse_kinematics(person.skeleton, markers, weights=person.weights, journal=journal)
             fit = steady_through_gimbal_lock(person.skeleton, markers, fit, weights=person.weights, journal=journal)
             check_fit(person.skeleton, fit, name=str(inputs[0]), journal=journal)
+        outside = Outside(loads, given, recording, turn)
+        with clock("choosing the filter", 0.45):
+            evidence = noise_of_markers(person.skeleton, markers, fit.motion, fit.weights, journal)
+            choice = None
+            if cutoff is None and evidence is not None:
+                choice = choose_smoothing(
+                    person.skeleton, fit.motion, evidence, partial(_first_look, person, outside), journal
+                )
         with clock("smoothing", 0.5):
-            chosen = cutoff if cutoff is not None else DEFAULT_CUTOFF
+            chosen = cutoff if cutoff is not None else DEFAULT_CUTOFF if choice is None else choice.cutoff
             motion, rate, acceleration, applied = smooth(
                 person.skeleton, fit.motion, chosen, cutoff is not None, journal
             )
-            whole, kept = motion, within(motion.times, start, end, str(inputs[0]))
-            motion, rate, acceleration = motion.between(start, end), rate[kept], acceleration[kept]
-            fit, markers = fit.between(start, end), markers.between(start, end)
-            report_impossible_speeds(person.skeleton, rate, motion.times, journal)
         with clock("ground forces", 0.55):
-            found, measured = _loads(loads, given, recording, person, motion, whole, turn, applied, journal)
-            person = weigh(person, motion, found if measured else None, journal)
-        with clock("inverse dynamics", 0.7):
+            person, found, plates = outside.on_bodies(person, motion, applied, journal)
+        with clock("inverse dynamics", 0.6):
             say_loops(person.skeleton, journal)
             kinetics = kinetics_of(person.skeleton, motion, rate, acceleration, found)
+        with clock("error bars", 0.65):
+            bands = None
+            if evidence is not None:
+                bands = error_bars(
+                    lambda: bands_of_analysis(
+                        person.skeleton,
+                        markers=markers,
+                        found=fit.motion,
+                        motion=motion,
+                        rate=rate,
+                        acceleration=acceleration,
+                        loads=found,
+                        plates=plates,
+                        cutoff=applied,
+                        evidence=evidence,
+                        method=way(len(motion.times)),
+                        draws=DRAWS,
+                    ),
+                    journal,
+                )
+        with clock("cutting to the interval", 0.7):
+            kept = within(motion.times, start, end, str(inputs[0]))
+            bands = None if bands is None else bands.between(start, end)
+            motion, rate, acceleration = motion.between(start, end), rate[kept], acceleration[kept]
+            kinetics, found = kinetics.between(start, end), found.between(start, end)
+            fit, markers = fit.between(start, end), markers.between(start, end)
+            motion, kinetics, found = with_error_bars(bands, motion, kinetics, found)
             poses = forward_kinematics(person.skeleton, torch.as_tensor(motion.values))
-            if measured:
+            report_impossible_speeds(person.skeleton, rate, motion.times, journal)
+            if plates is not None:
                 report_missing_support(kinetics, person.skeleton, journal)
         with clock("writing files", 0.75):
             person.write_model(folder.path / "model.osim")
@@ -170,6 +203,7 @@ def analyze(
             write_motion(folder.path / "kinematics.mot", motion, person.skeleton)
             write_loads(folder.path / "loads.mot", found)
             write_kinetics(folder.path / "kinetics.sto", kinetics, person.skeleton)
+            write_error_bars(folder.path, bands, motion, kinetics, found, person.skeleton)
         with clock("writing the report", 0.85):
             files = [(inputs[0], "recording"), (static, "static trial"), (loads, "loads"), (model, "model")]
             analysis = Analysis(
@@ -187,14 +221,15 @@ def analyze(
                 model_markers=fit.model_markers.positions,
                 marker_errors=fit.errors,
                 loads=found,
-                loads_measured=measured,
+                loads_measured=plates is not None,
                 kinetics=kinetics,
                 scales=person.scales,
                 inputs=tuple(input_file(path, role) for path, role in files if path is not None),
                 settings={
                     "cutoff_hz": applied,
-                    "filter": "Butterworth, order 4 in total, forward and backward, cutoff corrected for both passes",
-                    "loads": "measured" if measured else "estimated from the motion",
+                    "filter": FILTER,
+                    "cutoff": "given" if cutoff is not None else "chosen" if choice is not None else "usual",
+                    "loads": "measured" if plates is not None else "estimated from the motion",
                     "marker_weights": dict(fit.weights),
                     "start_s": float(motion.times[0]),
                     "end_s": float(motion.times[-1]),
@@ -203,9 +238,28 @@ def analyze(
                 command=command,
                 journal=journal,
                 timings=clock.seconds,
+                bands=bands,
+                cutoff=choice,
             )
             write_report(analysis, folder.path)
     return out / "report.html"
+
+
+def _with_margin(start: float | None, end: float | None, loads: np.ndarray | None) -> tuple[float | None, float | None]:
+    """The interval to read [s]: a little more than is asked for, as far as the loads of a file last."""
+    first, last = (-np.inf, np.inf) if loads is None else (float(loads[0]), float(loads[-1]))
+    # Loads that do not even last for what was asked are refused later on.
+    early = None if start is None else min(start, max(start - MARGIN, first))
+    late = None if end is None else max(end, min(end + MARGIN, last))
+    return early, late
+
+
+def _first_look(
+    person: Person, outside: Outside, motion: Motion, rate: np.ndarray, acceleration: np.ndarray, journal: Journal
+) -> FirstLook:
+    """Loads for a motion that is only smoothed to choose the cutoff by."""
+    weighed, loads, plates = outside.on_bodies(person, motion, DEFAULT_CUTOFF, journal)
+    return FirstLook(weighed.skeleton, motion, rate, acceleration, loads, plates)
 
 
 OBLIQUE = 10.0
@@ -278,50 +332,43 @@ def _right_way_round(person: Person, markers: Markers, journal: Journal) -> Mark
     return exchange_sides(markers)
 
 
-def smooth(
-    skeleton: Skeleton, motion: Motion, cutoff: float, asked: bool, journal: Journal
-) -> tuple[Motion, np.ndarray, np.ndarray, float | None]:
-    """The filtered motion with its first and second derivatives, and the cutoff that was used.
+@dataclass(frozen=True)
+class Outside:
+    """What acts on the body from outside, as far as it was measured.
 
-    Without a filter where the recording is too short for one or sampled too slowly, unless one was asked for.
+    Args:
+        path: File of loads, or None.
+        given: What stands in it, or None.
+        recording: The recording, which may have plates of its own.
+        turn: Rotation about the vertical that the recording got, shape [3, 3].
     """
-    applied: float | None = cutoff
-    try:
-        values = np.ascontiguousarray(butterworth(motion.values, motion.rate, cutoff, what="the motion"))
-    except DataError as error:
-        if asked:
-            raise
-        journal.warn(f"the motion is not filtered: {error}", "filter")
-        values, applied = motion.values, None
-    values = skeleton.couple(torch.as_tensor(values)).numpy()
-    spline = NaturalSpline(motion.times, values, degree=5, what="the motion")
-    q, v, a = (torch.as_tensor(spline(motion.times, order)) for order in (0, 1, 2))
-    _, v, a = skeleton.couple_derivatives(q, v, a)
-    return Motion(motion.times, values, motion.names, motion.std), v.numpy(), a.numpy(), applied
 
+    path: Path | None
+    given: Loads | ExternalLoads | None
+    recording: Recording
+    turn: np.ndarray
 
-def _loads(
-    path: Path | None,
-    given: Loads | ExternalLoads | None,
-    recording: Recording,
-    person: Person,
-    motion: Motion,
-    whole: Motion,
-    turn: np.ndarray,
-    cutoff: float | None,
-    journal: Journal,
-) -> tuple[Loads, bool]:
-    skeleton = person.skeleton
-    if path is not None and given is not None:
-        if recording.plates is not None:
-            journal.info("the recording's own force plates are not used, because --loads is given", str(path))
-        return loads_from_file(
-            path, given, skeleton, motion, upright=recording.upright, turn=turn, cutoff=cutoff, journal=journal
-        ), True
-    if recording.plates is not None:
-        return loads_from_plates(recording.plates, skeleton, motion, turn=turn, cutoff=cutoff, journal=journal), True
-    estimated = estimate_ground_loads(skeleton, whole, cutoff=None, journal=journal)
-    return estimated.between(float(motion.times[0]), float(motion.times[-1])), False
+    def measured(self, skeleton: Skeleton, motion: Motion, journal: Journal) -> Loads | None:
+        """Loads in ground at their own times, not filtered, or None where none were measured."""
+        if self.path is not None and self.given is not None:
+            if self.recording.plates is not None:
+                journal.info("the recording's own force plates are not used, because --loads is given", str(self.path))
+            upright = self.recording.upright
+            return loads_in_ground(
+                self.path, self.given, skeleton, motion, upright=upright, turn=self.turn, journal=journal
+            )
+        return None if self.recording.plates is None else turn_loads(self.recording.plates, self.turn)
+
+    def on_bodies(
+        self, person: Person, motion: Motion, cutoff: float | None, journal: Journal
+    ) -> tuple[Person, Loads, Loads | None]:
+        """The person as heavy as the loads show, the loads on bodies, and what was measured, not filtered."""
+        plates = self.measured(person.skeleton, motion, journal)
+        if plates is None:
+            loads = estimate_ground_loads(person.skeleton, motion, cutoff=None, journal=journal)
+        else:
+            loads = loads_on_feet(plates, person.skeleton, motion, cutoff, journal)
+        return weigh(person, motion, None if plates is None else loads, journal), loads, plates
 
 
 def kinetics_of(

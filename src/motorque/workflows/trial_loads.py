@@ -38,6 +38,37 @@ def upright_loads(loads: Loads, rotation: Array, path: Path, journal: Journal) -
     return turned
 
 
+def loads_in_ground(
+    path: Path,
+    found: Loads | ExternalLoads,
+    skeleton: Skeleton,
+    motion: Motion,
+    *,
+    upright: Array,
+    turn: Array,
+    journal: Journal,
+) -> Loads:
+    """Loads of a ``.mot`` or ``ExternalLoads`` XML in motorque's ground, at their own times and not filtered.
+
+    Args:
+        path: The file.
+        found: What was read from it; it covers the motion.
+        skeleton: The skeleton.
+        motion: The motion, filtered.
+        upright: Rotation that turned the recording's axes to Y up, shape [3, 3].
+        turn: Rotation about the vertical that the recording got after that, shape [3, 3].
+        journal: Repairs.
+    """
+    if isinstance(found, ExternalLoads):
+        q = np.stack([np.interp(found.times, motion.times, column) for column in motion.values.T], axis=1)
+        # Bodies were turned with the markers, the file's own ground was not; only forces in ground are affected.
+        poses = forward_kinematics(skeleton, torch.as_tensor(q))
+        loads = found.in_ground(skeleton, poses)
+    else:
+        loads = found
+    return turn_loads(upright_loads(loads, upright, path, journal), turn)
+
+
 def loads_from_file(
     path: Path,
     found: Loads | ExternalLoads,
@@ -51,35 +82,29 @@ def loads_from_file(
 ) -> Loads:
     """Loads of a ``.mot`` or ``ExternalLoads`` XML on the bodies of a skeleton, at the motion's times.
 
-    Args:
-        path: The file.
-        found: What was read from it; it covers the motion.
-        skeleton: The skeleton.
-        motion: The motion, filtered.
-        upright: Rotation that turned the recording's axes to Y up, shape [3, 3].
-        turn: Rotation about the vertical that the recording got after that, shape [3, 3].
-        cutoff: Low-pass cutoff [Hz], or None.
-        journal: Assignment to feet and repairs.
+    Arguments as for :func:`loads_in_ground`, and the low-pass cutoff [Hz], or None.
     """
-    if isinstance(found, ExternalLoads):
-        q = np.stack([np.interp(found.times, motion.times, column) for column in motion.values.T], axis=1)
-        # Bodies were turned with the markers, the file's own ground was not; only forces in ground are affected.
-        poses = forward_kinematics(skeleton, torch.as_tensor(q))
-        loads = found.in_ground(skeleton, poses)
-    else:
-        loads = found
-    loads = turn_loads(upright_loads(loads, upright, path, journal), turn)
-    return _on_feet(loads, skeleton, motion, cutoff, journal)
+    loads = loads_in_ground(path, found, skeleton, motion, upright=upright, turn=turn, journal=journal)
+    return loads_on_feet(loads, skeleton, motion, cutoff, journal)
 
 
 def loads_from_plates(
     plates: Loads, skeleton: Skeleton, motion: Motion, *, turn: Array, cutoff: float | None, journal: Journal
 ) -> Loads:
     """Force plates of the recording itself on the feet of a skeleton, at the motion's times."""
-    return _on_feet(turn_loads(plates, turn), skeleton, motion, cutoff, journal)
+    return loads_on_feet(turn_loads(plates, turn), skeleton, motion, cutoff, journal)
 
 
-def _on_feet(loads: Loads, skeleton: Skeleton, motion: Motion, cutoff: float | None, journal: Journal) -> Loads:
+def loads_on_feet(loads: Loads, skeleton: Skeleton, motion: Motion, cutoff: float | None, journal: Journal) -> Loads:
+    """Measured loads in ground on the bodies of a skeleton, at the motion's times, filtered.
+
+    Args:
+        loads: The loads, bodies known or not.
+        skeleton: The skeleton.
+        motion: The motion, filtered; it tells which foot stands where.
+        cutoff: Low-pass cutoff [Hz], or None.
+        journal: Assignment to feet and repairs.
+    """
     at = filter_loads(loads, motion.times, cutoff, journal=journal)
     if all(load.body for load in at.loads):
         if not has_feet(skeleton):

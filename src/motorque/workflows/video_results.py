@@ -35,14 +35,17 @@ from motorque.report.write import write_report
 from motorque.series import Camera, Keypoints, Markers, Motion
 from motorque.skeleton.fullbody import Sex, fullbody
 from motorque.skeleton.fullbody_tables import GENERIC_HEIGHT
+from motorque.uncertainty.motion_bands import bands_of_motion
 from motorque.vision.keypoint_file import VideoKeypoints
 from motorque.vision.person import by_size
 from motorque.vision.projection import project
 from motorque.vision.video import Video
-from motorque.workflows.analyze import DEFAULT_CUTOFF, FEWEST_FRAMES, kinetics_of, smooth
+from motorque.workflows.analyze import FEWEST_FRAMES, kinetics_of
 from motorque.workflows.clock import Clock, versions
+from motorque.workflows.error_bars import DRAWS, error_bars, way, with_error_bars, write_error_bars
 from motorque.workflows.person import ASSUMED, Person, height_of, of_mass, weigh
 from motorque.workflows.recording import input_file
+from motorque.workflows.smoothing import DEFAULT_CUTOFF, FILTER, smooth
 from motorque.workflows.video import OUTPUT_RATE, VideoOptions, view_names
 from motorque.workflows.video_cameras import camera_source, cameras_as_shown, note_lens
 
@@ -126,7 +129,23 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
         with clock("inverse dynamics", 0.84):
             kinetics = kinetics_of(person.skeleton, motion, rate, acceleration, loads)
             poses = forward_kinematics(person.skeleton, torch.as_tensor(motion.values))
-        with clock("writing files", 0.86):
+        with clock("error bars", 0.85):
+            bands = error_bars(
+                lambda: bands_of_motion(
+                    person.skeleton,
+                    motion=motion,
+                    rate=rate,
+                    acceleration=acceleration,
+                    loads=loads,
+                    estimated=True,
+                    cutoff=applied,
+                    method=way(len(motion.times)),
+                    draws=DRAWS,
+                ),
+                journal,
+            )
+            motion, kinetics, loads = with_error_bars(bands, motion, kinetics, loads)
+        with clock("writing files", 0.87):
             person.write_model(folder.path / "model.osim")
             write_trc(folder.path / "markers.trc", Markers(fit.motion.times, fit.keypoints, fit.keypoint_names))
             shown = cameras_as_shown(fit.cameras, found.keypoints, view_names(inputs), calibrated=cameras is not None)
@@ -134,6 +153,7 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
             write_motion(folder.path / "kinematics.mot", motion, person.skeleton)
             write_loads(folder.path / "loads.mot", loads)
             write_kinetics(folder.path / "kinetics.sto", kinetics, person.skeleton)
+            write_error_bars(folder.path, bands, motion, kinetics, loads, person.skeleton)
         with clock("writing the report", 0.9):
             analysis = Analysis(
                 title=inputs[0].stem,
@@ -159,7 +179,7 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
                 ),
                 settings={
                     "cutoff_hz": applied,
-                    "filter": "Butterworth, order 4 in total, forward and backward, cutoff corrected for both passes",
+                    "filter": FILTER,
                     "loads": "estimated from the motion",
                     "keypoints_fps": options.fps,
                     "detector": views[0].source,
@@ -171,6 +191,7 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
                 command=given.command,
                 journal=journal,
                 timings=clock.seconds,
+                bands=bands,
                 video=_evidence(given, found, fit),
             )
             write_report(analysis, folder.path)

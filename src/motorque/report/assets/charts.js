@@ -28,6 +28,7 @@
   };
   const WORD = { r: "right", l: "left", "": "" };
 
+  const WITHIN = 1.645;  // standard deviations to either side that hold 90 % of a Gaussian error
   function band(x, mean, sd, fill, name) {
     const low = mean.map((m, i) => m - sd[i]), high = mean.map((m, i) => m + sd[i]);
     const edge = { x, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
@@ -54,6 +55,7 @@
           joined.y = [...mean.subarray(0, at), null, ...mean.subarray(at)];
         }
         if (c.sd) found.push(...band(percent, mean, scaled(c.sd, k), fade(colour[c.side], 0.18), "sd"));
+        if (c.error) found.push(...band(percent, mean, scaled(c.error, k * WITHIN), fade(colour[c.side], 0.18), "90 %"));
         if (c.each && c.n <= 24) {
           const each = scaled(c.each, k), x = [], y = [];
           for (let i = 0; i < c.n; i++) { x.push(...percent, null); y.push(...each.subarray(101 * i, 101 * (i + 1)), null); }
@@ -65,7 +67,7 @@
     } else {
       plot.time.forEach((c, i) => {
         const y = scaled(c.y, k), x = c.x ? unpack(c.x) : times;  // what comes from a video has the video's times
-        if (c.sd) found.push(...band(x, y, scaled(c.sd, k), fade(colour[c.side], 0.18), "sd"));
+        if (c.sd) found.push(...band(x, y, scaled(c.sd, k * WITHIN), fade(colour[c.side], 0.18), "90 %"));
         found.push({ x, y, mode: "lines", line: line(c.side, plot.time.length > 2 ? 1.5 : 1.8, i && !c.side ? "dot" : "solid"),
           name: c.name || WORD[c.side], hovertemplate: `%{y:.3~g} ${unit}` });
       });
