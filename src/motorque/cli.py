@@ -116,7 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
     _mass(sub)
     sub.add_argument("--sex", choices=("f", "m", "unknown"), default="unknown", help="for the segments' masses")
-    _cutoff(sub, "of the low-pass filter of motion and loads [Hz]; 6 by default")
+    _cutoff(sub, "of the low-pass filter of motion and loads [Hz]; chosen from the recording by default, 6 for videos")
     sub.add_argument(
         "--up", type=kind.axis, metavar="AXIS", help="axis that points up (x, y, z, -x …); found if not given"
     )
