@@ -12,6 +12,8 @@ from motorque.progress import Progress
 STUDIES = ("noise",)
 MOST = 1000
 """Draws: every number is then known to a few thousandths."""
+LARGEST = 2**32 - 1
+"""Seed."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="SMPL poses (.npz), .bvh, .amc, or CMU's .txt, one or several; a generated walk by default",
     )
     parser.add_argument("--seeds", type=draws, default=20, metavar="N", help="draws of noise behind each number; 20")
+    parser.add_argument(
+        "--seed", type=seed, default=0, metavar="K", help="of the draws: the same one, the same numbers; 0"
+    )
     parser.add_argument("--mass", type=check.mass, metavar="KG", help="body mass [kg]; 75 where the motion has none")
     parser.add_argument("--fps", type=check.rate, metavar="HZ", help="frames per second of the motions as recorded")
     parser.add_argument(
@@ -36,8 +41,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def draws(text: str) -> int:
     """How many draws of noise."""
-    if not text.isdecimal() or not 2 <= int(text) <= MOST:
+    if not text.isdecimal() or len(text) > len(str(MOST)) or not 2 <= int(text) <= MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is no count of draws; give a whole number from 2 to {MOST}")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Seed of the draws."""
+    if not text.isdecimal() or len(text) > len(str(LARGEST)) or int(text) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; give a whole number from 0 to {LARGEST}")
     return int(text)
 
 
@@ -49,7 +61,9 @@ def study(options: argparse.Namespace, journal: Journal, progress: Progress) -> 
 
     needs_matplotlib()  # before the work, not after it
     subjects = _subjects(options, journal)
-    found = noise_study(subjects, draws=options.seeds, refinement=not options.no_refinement, progress=progress)
+    found = noise_study(
+        subjects, draws=options.seeds, seed=options.seed, refinement=not options.no_refinement, progress=progress
+    )
     write_study(found, options.out)
     return f"{written(found)}\n{Path(options.out) / 'index.html'}"
 

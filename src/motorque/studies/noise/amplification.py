@@ -31,6 +31,7 @@ class Amplification:
         sigmas: Levels [rad], shape [L].
         pose: Mean length of a joint's noise vector [rad], shape [L, S].
         errors: Each norm [N·m], shape [L, S].
+        clean: The torques of the clean motion by the same norms [N·m], shape [1].
     """
 
     subject: str
@@ -38,6 +39,7 @@ class Amplification:
     sigmas: Array
     pose: Array
     errors: TorqueErrors
+    clean: TorqueErrors
 
     def factor(self, norm: str = "joint", *, of_pose: bool = False) -> Interval:
         """Torque error per level, or per pose error [N·m/rad]: least squares through the origin, draw by draw."""
@@ -68,7 +70,7 @@ def amplification(
     found = torque_errors(chain.error(PoseNoise(noise, np.zeros((1, 1, 3)))))
     pose = np.linalg.norm(noise, axis=-1).mean((1, 2)).reshape(len(levels), draws)
     errors = TorqueErrors(*(x.reshape(len(levels), draws) for x in found))
-    return Amplification(chain.subject.name, stencil, levels, pose, errors)
+    return Amplification(chain.subject.name, stencil, levels, pose, errors, torque_errors(chain.clean))
 
 
 def curve_table(results: list[Amplification]) -> Table:
@@ -94,7 +96,7 @@ def factor_table(results: list[Amplification]) -> Table:
         "joint's noise vector",
         (
             "motion", "stencil", "norm", "factor [N·m per rad of sigma]", "factor [N·m per rad of pose error]",
-            "exponent", f"error at {paper.SIGMA:g} rad [N·m]", "the paper's factor [N·m/rad]",
+            "exponent", f"error at {paper.SIGMA:g} rad [N·m]", "clean torques [N·m]", "the paper's factor [N·m/rad]",
         ),
         notes=("The paper says about 1,000 and not of which of the two; the exponent is 1 for proportion.",),
     )  # fmt: skip
@@ -102,6 +104,6 @@ def factor_table(results: list[Amplification]) -> Table:
         for norm in NORMS:
             table.add(
                 r.subject, r.stencil, norm, r.factor(norm), r.factor(norm, of_pose=True), r.exponent(norm),
-                r.at(paper.SIGMA, norm), paper.FACTOR if norm == "joint" else None,
+                r.at(paper.SIGMA, norm), float(getattr(r.clean, norm)[0]), paper.FACTOR if norm == "joint" else None,
             )  # fmt: skip
     return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,16 @@ from motorque.studies.noise.amplification import Amplification
 from motorque.studies.noise.causes import Cause
 from motorque.studies.noise.lowpass import FIRST, LowPass
 from motorque.studies.noise.per_joint import PerJoint
-from motorque.studies.noise.protocol import Subject
 from motorque.studies.noise.realistic import Compared
-from motorque.studies.noise.refinement import ADAM, ADAM_TWICE, JOINT, NOISY, REFINE, Refined
-from motorque.studies.noise.statistics import interval
+from motorque.studies.noise.statistics import Interval, interval, reduction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
+Draw = Callable[[Sequence["Axes"]], None]
+"""Draws one figure into its panels."""
 
 # Okabe and Ito 2008, Color Universal Design
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#555555"
@@ -33,19 +33,41 @@ STYLE: dict[str, dict[str, Any]] = {
     "central": {"color": BLUE, "marker": "o", "linestyle": "-"},
     "central-twice": {"color": RED, "marker": "s", "linestyle": "--"},
 }
-PAPER: dict[str, Any] = {"color": "black", "marker": "*", "linestyle": "none", "markersize": 11}
+PAPER: dict[str, Any] = {"color": "black", "marker": "*", "linestyle": "none", "markersize": 13, "zorder": 1.9}
 DPI = 200
+ERROR = "torque error, mean over joints [N·m]"
 
 
-def figure(draw: Callable[[Axes], None], path: Path, *, width: float = 5.2, height: float = 3.8) -> None:
+def figure(
+    draw: Draw,
+    path: Path,
+    *,
+    width: float = 5.2,
+    height: float = 3.8,
+    rows: int = 1,
+    columns: int = 1,
+    told: str = "",
+    **shared: Any,
+) -> None:
     """Draw one figure into a PNG file.
+
+    Args:
+        draw: What draws it.
+        path: The file.
+        width: [inch].
+        height: [inch].
+        rows: Of panels.
+        columns: Of panels.
+        told: How it was made; goes into the file beside the picture.
+        shared: Further settings of the panels, such as ``sharex``.
 
     Raises:
         MissingExtraError: There is no matplotlib.
     """
     canvas = _canvas(width, height)
-    draw(canvas.add_subplot())
-    canvas.savefig(path, dpi=DPI, format="png", metadata={"Software": "motorque"})
+    panels = canvas.subplots(rows, columns, squeeze=False, **shared)
+    draw(list(panels.flat))
+    canvas.savefig(path, dpi=DPI, format="png", metadata={"Software": "motorque", "Description": told})
 
 
 def needs_matplotlib() -> None:
@@ -74,157 +96,177 @@ def _canvas(width: float, height: float) -> Figure:
     return made
 
 
-def amplification_figure(results: Sequence[Amplification]) -> Callable[[Axes], None]:
-    """Figure 2 (a): error over level; the first motion with its interval, the others thin."""
+def error_bars(values: Sequence[Interval]) -> tuple[Array, Array]:
+    """Means, shape [N], and how far their intervals reach below and above, shape [2, N]."""
+    mean = np.array([v.mean for v in values])
+    return mean, np.array([[v.mean - v.low, v.high - v.mean] for v in values]).T
 
-    def draw(axes: Axes) -> None:
-        first = results[0].subject
+
+def widest(values: Sequence[Interval]) -> float:
+    """The widest interval's half as a share of its mean [%]."""
+    return max(50 * (v.high - v.low) / abs(v.mean) for v in values)
+
+
+def _curve(axes: Axes, x: Array, values: Sequence[Interval], style: Mapping[str, Any], thin: bool, **more: Any) -> None:
+    mean, reach = error_bars(values)
+    if thin:
+        axes.plot(x, mean, color=style["color"], linestyle=style["linestyle"], linewidth=0.6, alpha=0.5)
+    else:
+        axes.errorbar(x, mean, reach, **{"capsize": 3, "markersize": 3.5, "linewidth": 1.2, **style, **more})
+
+
+def amplification_figure(results: Sequence[Amplification]) -> Draw:
+    """Figure 2 (a): error over level, and their quotient; the first motion with its intervals, the others thin."""
+
+    def draw(panels: Sequence[Axes]) -> None:
+        first, (left, right) = results[0].subject, panels
         for r in results:
-            style = STYLE[r.stencil]
-            values = [interval(x) for x in r.errors.joint]
-            mean = np.array([v.mean for v in values])
-            if r.subject == first:
-                reach = np.array([[v.mean - v.low, v.high - v.mean] for v in values]).T
-                label = f"{r.stencil}: {r.factor().mean:.0f} N·m/rad"
-                axes.errorbar(r.sigmas, mean, reach, capsize=2, markersize=4, label=label, **style)
-            else:
-                axes.plot(r.sigmas, mean, color=style["color"], linestyle=style["linestyle"], linewidth=0.6, alpha=0.6)
-        axes.plot(paper.SIGMA, paper.NOISY, label="paper, Table 1", **PAPER)
-        axes.plot(paper.SIGMA, paper.UNIFORM, **{**PAPER, "markerfacecolor": "white"}, label="paper, 4.4 (uniform)")
-        axes.plot(results[0].sigmas, paper.FACTOR * results[0].sigmas, color=GREY, linestyle=":", label="1,000 N·m/rad")
-        axes.set(xscale="log", yscale="log", xlabel="noise: standard deviation of a component [rad]")
-        axes.set_ylabel("torque error, mean over joints [N·m]")
-        axes.grid(which="both", color="0.92")
-        axes.legend(frameon=False)
+            style, thin = STYLE[r.stencil], r.subject != first
+            label = f"{r.stencil}: {r.factor().mean:,.0f} N·m/rad"
+            _curve(left, r.sigmas, [interval(x) for x in r.errors.joint], style, thin, label=label)
+            quotients = [interval(x / s) for x, s in zip(r.errors.joint, r.sigmas, strict=True)]
+            _curve(right, r.sigmas, quotients, style, thin)
+        hollow = {**PAPER, "markerfacecolor": "white"}
+        left.plot(paper.SIGMA, paper.NOISY, label="paper, Table 1", **PAPER)
+        left.plot(paper.SIGMA, paper.UNIFORM, label="paper, 4.4 (uniform)", **hollow)
+        left.plot(
+            results[0].sigmas, paper.FACTOR * results[0].sigmas, color=GREY, linestyle=":",
+            label="paper: about 1,000 N·m/rad",
+        )  # fmt: skip
+        right.plot(paper.SIGMA, paper.NOISY / paper.SIGMA, **PAPER)
+        right.plot(paper.SIGMA, paper.UNIFORM / paper.SIGMA, **hollow)
+        right.axhline(paper.FACTOR, color=GREY, linestyle=":")
+        left.set(yscale="log", ylabel=ERROR)
+        right.set(ylabel="torque error over the noise's level [N·m/rad]")
+        right.set_ylim(bottom=0)
+        ticks = [0.005, 0.01, 0.02, 0.05, 0.1]
+        for axes in panels:
+            axes.set(xscale="log", xlabel="noise: standard deviation of a component [rad]")
+            axes.minorticks_off()
+            axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
+            axes.grid(color="0.92")
+        ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if left.get_ylim()[0] < t < left.get_ylim()[1]]
+        left.set_yticks(ticks, [f"{x:g}" for x in ticks])
+        left.legend(frameon=False, fontsize=7, loc="upper left")
 
     return draw
 
 
-def joint_figure(results: Sequence[PerJoint]) -> Callable[[Axes], None]:
+def joint_figure(results: Sequence[PerJoint]) -> Draw:
     """Figure 2 (b): error of noise on each joint alone, joints in the order of what hangs on them."""
 
-    def draw(axes: Axes) -> None:
+    def draw(panels: Sequence[Axes]) -> None:
+        (axes,) = panels
         order = np.argsort(-results[0].mass, kind="stable")
-        place = np.arange(len(order))
+        place = np.arange(len(order), dtype=np.float64)
         first = results[0].subject
         for r in results:
             values = [interval(r.errors.joint[i]) for i in order]
-            style = STYLE[r.stencil]
-            if r.subject == first:
-                reach = np.array([[v.mean - v.low, v.high - v.mean] for v in values]).T
-                axes.errorbar(
-                    place, [v.mean for v in values], reach, capsize=2, color=style["color"], marker=style["marker"],
-                    linestyle="none", markersize=4, label=r.stencil,
-                )  # fmt: skip
-            else:
-                axes.plot(place, [v.mean for v in values], color=style["color"], linewidth=0.5, alpha=0.5)
-        theirs = [
-            (k, paper.ONE_JOINT[SMPL_JOINTS[i]]) for k, i in enumerate(order) if SMPL_JOINTS[i] in paper.ONE_JOINT
-        ]
+            style = {**STYLE[r.stencil], "linestyle": "none"} if r.subject == first else STYLE[r.stencil]
+            _curve(axes, place, values, style, r.subject != first, label=r.stencil)
+        names = [SMPL_JOINTS[i] for i in order]
+        theirs = [(k, paper.ONE_JOINT[name]) for k, name in enumerate(names) if name in paper.ONE_JOINT]
         axes.plot(*zip(*theirs, strict=True), label="paper", **PAPER)
+        distal = [k for k, name in enumerate(names) if name in paper.DISTAL_JOINTS and name != "head"]
+        axes.hlines(
+            paper.DISTAL, min(distal) - 0.4, max(distal) + 0.4, color="black", linestyle=":",
+            label="paper: distal joints lie below",
+        )  # fmt: skip
         axes.set_yscale("log")
         labels = [f"{SMPL_JOINTS[i].replace('_', ' ')} ({results[0].mass[i]:.3g} kg)" for i in order]
         axes.set_xticks(place, labels, rotation=90, fontsize=7)
-        axes.set_ylabel("torque error, mean over joints [N·m]")
+        axes.set_ylabel(ERROR)
         axes.set_xlabel("the one noisy joint (mass that hangs on it)")
-        axes.grid(axis="y", which="both", color="0.92")
-        axes.legend(frameon=False)
+        axes.grid(axis="y", color="0.92")
+        axes.legend(frameon=False, fontsize=8)
 
     return draw
 
 
-def lowpass_figure(results: Sequence[LowPass]) -> Callable[[Axes], None]:
-    """Figure 2 (c): error over cutoff, and what the filter makes of clean motion."""
+def lowpass_figure(results: Sequence[LowPass], clean: Mapping[str, float]) -> Draw:
+    """Figure 2 (c): error over cutoff, what the filter makes of clean motion, and by how much the error falls.
 
-    def draw(axes: Axes) -> None:
-        first = results[0].subject
+    Args:
+        results: Of all motions, the first of which is shown in full.
+        clean: Mean torque of its clean motion by stencil [N·m].
+    """
+
+    def draw(panels: Sequence[Axes]) -> None:
+        first, (left, right) = results[0].subject, panels
         for r in results:
             if r.kind != FIRST:
                 continue
-            style, values = STYLE[r.stencil], [interval(x) for x in r.errors.joint]
-            mean = np.array([v.mean for v in values])
-            if r.subject != first:
-                axes.plot(r.cutoffs, mean, color=style["color"], linewidth=0.6, alpha=0.6)
-                continue
-            reach = np.array([[v.mean - v.low, v.high - v.mean] for v in values]).T
-            axes.errorbar(r.cutoffs, mean, reach, capsize=2, markersize=4, label=f"noisy, {r.stencil}", **style)
-            clean = {**style, "marker": "none", "linestyle": ":"}
-            axes.plot(r.cutoffs, r.loss.joint, label=f"clean motion, {r.stencil}", **clean)
-        axes.plot(paper.CUTOFF, paper.FILTERED, label="paper (from 88.4)", **PAPER)
-        axes.set(yscale="log", xlabel="cutoff [Hz]", ylabel="torque error, mean over joints [N·m]")
-        axes.grid(which="both", color="0.92")
-        axes.legend(frameon=False, fontsize=7)
+            style, thin = STYLE[r.stencil], r.subject != first
+            _curve(left, r.cutoffs, [interval(x) for x in r.errors.joint], style, thin, label=f"noisy, {r.stencil}")
+            falls = [interval(reduction(r.raw.joint, x)) for x in r.errors.joint]
+            _curve(right, r.cutoffs, falls, style, thin, label=r.stencil)
+            if not thin:
+                lost = {**style, "marker": "none", "linestyle": ":"}
+                left.plot(r.cutoffs, r.loss.joint, label=f"clean motion, {r.stencil}", **lost)
+        mean = float(np.mean(list(clean.values())))
+        left.axhline(mean, color="0.4", linewidth=0.8, label="mean torque of the clean motion")
+        left.plot(paper.CUTOFF, paper.FILTERED, label="paper, from 88.4 N·m", **PAPER)
+        right.plot(paper.CUTOFF, paper.FILTER_REDUCTION, label="paper", **PAPER)
+        left.set(yscale="log", ylabel=ERROR)
+        right.set(ylabel="torque error falls by [%]")
+        ticks = [t for t in (0.01, 0.1, 1, 10, 100, 1000) if left.get_ylim()[0] < t < left.get_ylim()[1]]
+        left.set_yticks(ticks, [f"{x:g}" for x in ticks])
+        for axes in panels:
+            axes.set_xlabel("cutoff [Hz]")
+            axes.set_xticks(range(2, 15, 2))
+            axes.grid(color="0.92")
+        left.legend(frameon=False, fontsize=7, loc="lower left")
+        right.legend(frameon=False, fontsize=8)
 
     return draw
 
 
-def realistic_figure(results: Sequence[Compared], stencil: str) -> Callable[[Axes], None]:
-    """Figure 2 (d): kinds of noise before and after 6 Hz; the first motion, with the paper's two beside."""
+def realistic_figure(results: Sequence[Compared], stencil: str) -> Draw:
+    """Figure 2 (d): kinds of noise before and after 6 Hz; the first motion, with the paper's two above."""
 
-    def draw(axes: Axes) -> None:
+    def draw(panels: Sequence[Axes]) -> None:
+        (axes,) = panels
         r = next(r for r in results if r.stencil == stencil)
         names = list(r.raw)
         rows = np.arange(len(names) + 2)
-        raw, smooth = ([interval(x[name].joint) for name in names] for x in (r.raw, r.filtered))
-        for values, shift, colour, label, hatch in (
-            (raw, -0.2, ORANGE, "noisy", ""),
-            (smooth, 0.2, BLUE, f"after {paper.CUTOFF:g} Hz", "//"),
+        for found, shift, colour, label, hatch in (
+            (r.raw, -0.2, ORANGE, "noisy", ""),
+            (r.filtered, 0.2, BLUE, f"after {paper.CUTOFF:g} Hz", "//"),
         ):
-            mean = [v.mean for v in values]
-            reach = np.array([[v.mean - v.low, v.high - v.mean] for v in values]).T
+            mean, reach = error_bars([interval(found[name].joint) for name in names])
             axes.barh(
                 rows[2:] + shift, mean, 0.38, xerr=reach, color=colour, label=label, hatch=hatch, edgecolor="white",
-                error_kw={"elinewidth": 0.8},
+                error_kw={"elinewidth": 0.8, "capsize": 2},
             )  # fmt: skip
-        theirs = [paper.UNIFORM, paper.REALISTIC]
-        axes.barh(rows[:2] - 0.2, theirs, 0.38, color="0.75", edgecolor="white")
+        axes.barh(rows[:2] - 0.2, [paper.UNIFORM, paper.REALISTIC], 0.38, color="0.75", edgecolor="white")
         axes.barh(rows[:2] + 0.2, [paper.FILTERED] * 2, 0.38, color="0.45", edgecolor="white", hatch="//")
+        axes.axhline(1.5, color="0.6", linewidth=0.8)
         axes.set_yticks(rows, ["paper: uniform", "paper: realistic", *names])
         axes.invert_yaxis()
-        axes.set_xlabel(f"torque error [N·m] ({stencil})")
-        axes.legend(frameon=False)
+        axes.set_xlabel(f"{ERROR.removesuffix(' [N·m]')} [N·m], {stencil}")
+        axes.legend(frameon=False, loc="center right", bbox_to_anchor=(1.0, 0.4))
 
     return draw
 
 
-def cause_figure(results: Sequence[Cause]) -> Callable[[Axes], None]:
-    """How many times larger the error is for each change."""
+def cause_figure(results: Sequence[Cause]) -> Draw:
+    """How many times larger the error is for each change, and where the paper's Table 1 lies."""
 
-    def draw(axes: Axes) -> None:
+    def draw(panels: Sequence[Axes]) -> None:
+        (axes,) = panels
         changed = [r for r in results if r.group]
-        ratio = [interval(r.errors.joint / r.base.joint) for r in changed]
+        mean, reach = error_bars([interval(r.errors.joint / r.base.joint) for r in changed])
         rows = np.arange(len(changed))
-        reach = np.array([[v.mean - v.low, v.high - v.mean] for v in ratio]).T
-        axes.errorbar([v.mean for v in ratio], rows, xerr=reach, fmt="o", color=BLUE, capsize=2, markersize=4)
-        axes.axvline(1.0, color="black", linewidth=0.8)
         axes.axvspan(0.5, 2.0, color="0.94")
-        axes.set(xscale="log", xlabel="times the protocol's torque error (grey: within 2)")
+        axes.axvline(1.0, color="black", linewidth=0.8)
+        theirs = paper.NOISY / interval(changed[0].base.joint).mean
+        axes.axvline(theirs, color=ORANGE, linestyle="--", linewidth=1.2, label=f"the paper's {paper.NOISY} N·m")
+        axes.errorbar(mean, rows, xerr=reach, fmt="o", color=BLUE, capsize=4, markersize=3, elinewidth=1)
+        axes.set(xscale="log", xlabel="times the protocol's torque error (grey: within twofold)")
         axes.set_xticks([0.25, 0.5, 1, 2, 4, 8, 16], ["1/4", "1/2", "1", "2", "4", "8", "16"])
         axes.minorticks_off()
         axes.set_yticks(rows, [f"{r.group}: {r.change}" for r in changed], fontsize=7)
         axes.invert_yaxis()
-
-    return draw
-
-
-def hip_figure(subject: Subject, results: Sequence[Refined], times: Array, stencil: str) -> Callable[[Axes], None]:
-    """Figure 3: length of the left hip's torque over time, clean, noisy and refined."""
-
-    def draw(axes: Axes) -> None:
-        by = {r.method: r.example[stencil] for r in results}
-        paper_way = ADAM_TWICE if stencil == "central-twice" else ADAM
-        clean = subject.chain(stencil).clean[0, :, SMPL_JOINTS.index(JOINT)]
-        for values, colour, style, width, label in (
-            (by[NOISY], "0.7", "-", 0.8, "noisy"),
-            (by[paper_way], ORANGE, "--", 1.4, "refined: Adam, 200 iterations"),
-            (by[REFINE], BLUE, "-.", 1.4, "refined: fitting.refine"),
-            (clean, "black", "-", 1.2, "clean"),
-        ):
-            axes.plot(
-                times, np.linalg.norm(values, axis=-1), color=colour, linestyle=style, linewidth=width, label=label
-            )
-        axes.set(xlabel="time [s]", ylabel=f"left hip: length of the torque [N·m] ({stencil})")
-        axes.set_ylim(0.0, 3.0 * float(np.linalg.norm(clean, axis=-1).max()))  # the noise goes far beyond
-        axes.legend(frameon=False, fontsize=7)
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
 
     return draw

@@ -20,6 +20,33 @@ REALISTIC = "realistic"
 LIKE_PAPER = "mild levels, sized before depth, all new"
 
 
+STENCIL = (
+    "the stencil: differences of three neighbouring frames pass noise about four times as strongly as differences of "
+    "differences (causes.csv, central-twice instead)"
+)
+TRUNK = (
+    "where a recording's own bones have their joints between pelvis and chest, and with that the second moment of what "
+    "hangs on each (fig2b_per_joint.csv)"
+)
+MOTION = (
+    "what the filter takes from the motion itself, and noise that lasts, which it can't take (fig2d_realistic.csv, "
+    "against clean motion filtered alike)"
+)
+LEVELS = (
+    "the profile's numbers, which the paper does not give: noisier ends, which weigh little, and noise that lasts "
+    "(fig2d_realistic.csv, one property after the other)"
+)
+WEIGHTS = (
+    "the loss's weights, which the paper does not give: they decide how much of the pose's noise goes along with the "
+    "torques' (sensitivity_weights.csv); the least that has to (least_change.csv) is already more than the paper's"
+)
+"""Causes of differences beyond twofold, each with the file that shows it."""
+
+
+def _noise(stencil: str) -> str:
+    return STENCIL if stencil == "central" else ""
+
+
 def findings_table(
     amplifications: Sequence[Amplification],
     joints: Sequence[PerJoint],
@@ -31,39 +58,67 @@ def findings_table(
     table = Table(
         "findings",
         "The paper's figures and ours",
-        ("motion", "finding", "the paper's", "stencil", "measured", "over the paper's", "differs more than twofold"),
+        (
+            "motion", "finding", "the paper's", "stencil", "measured", "over the paper's", "differs more than twofold",
+            "because",
+        ),
         notes=(
             "Torque errors are means over frames and joints of the length of a joint's error vector, the root in; "
             "other norms are in the tables below.",
-            "Where they differ, docs/noise_study.md has the experiments: with central-twice, differences of "
-            "differences, the paper's noise error and what its filter takes away come out as it has them.",
+            "docs/noise_study.md has the experiments behind the causes.",
         ),
-    )
+    )  # fmt: skip
 
-    def put(motion: str, what: str, theirs: float, stencil: str, ours: Interval) -> None:
+    def put(motion: str, what: str, theirs: float, stencil: str, ours: Interval, why: str = "") -> None:
         ratio = ours.mean / theirs
         apart = not 1 / TWOFOLD <= ratio <= TWOFOLD
-        table.add(motion, what, theirs, stencil, ours, ratio, "yes" if apart else "")
+        table.add(motion, what, theirs, stencil, ours, ratio, "yes" if apart else "", why if apart else "")
 
     for a in amplifications:
-        put(a.subject, "torque error at 0.05 rad [N·m], Table 1", paper.NOISY, a.stencil, a.at(paper.SIGMA))
-        put(a.subject, "uniform noise of 4.4 [N·m]", paper.UNIFORM, a.stencil, a.at(paper.SIGMA))
-        put(a.subject, "amplification [N·m per rad of sigma]", paper.FACTOR, a.stencil, a.factor())
-        put(a.subject, "amplification [N·m per rad of pose error]", paper.FACTOR, a.stencil, a.factor(of_pose=True))
+        put(
+            a.subject,
+            "torque error at 0.05 rad [N·m], Table 1",
+            paper.NOISY,
+            a.stencil,
+            a.at(paper.SIGMA),
+            _noise(a.stencil),
+        )
+        put(a.subject, "uniform noise of 4.4 [N·m]", paper.UNIFORM, a.stencil, a.at(paper.SIGMA), _noise(a.stencil))
+        for what, of_pose in (("sigma", False), ("pose error", True)):
+            factor = a.factor(of_pose=of_pose)
+            put(
+                a.subject, f"amplification [N·m per rad of {what}]", paper.FACTOR, a.stencil, factor, _noise(a.stencil)
+            )  # fmt: skip
     for j in joints:
         for name, theirs in paper.ONE_JOINT.items():
             value = interval(j.errors.joint[SMPL_JOINTS.index(name)])
-            put(j.subject, f"noise on {name} alone [N·m]", theirs, j.stencil, value)
+            put(j.subject, f"noise on {name} alone [N·m]", theirs, j.stencil, value, _noise(j.stencil) or TRUNK)
     for low in lowpass:
         if low.kind == FIRST:
             value = low.reduction(paper.CUTOFF)
-            put(low.subject, "6 Hz lowers uniform noise's error by [%]", paper.FILTER_REDUCTION, low.stencil, value)
+            put(
+                low.subject,
+                "6 Hz lowers uniform noise's error by [%]",
+                paper.FILTER_REDUCTION,
+                low.stencil,
+                value,
+                MOTION,
+            )
     for c in realistic:
         theirs = paper.REALISTIC / paper.UNIFORM
-        put(c.subject, "realistic over uniform, equal mean size", theirs, c.stencil, c.ratio(REALISTIC, UNIFORM))
+        put(
+            c.subject, "realistic over uniform, equal mean size", theirs, c.stencil, c.ratio(REALISTIC, UNIFORM), LEVELS
+        )
         put(c.subject, f"realistic over uniform, {LIKE_PAPER}", theirs, c.stencil, c.ratio(LIKE_PAPER, UNIFORM))
         value = c.reduction(REALISTIC)
-        put(c.subject, "6 Hz lowers the realistic profile's error by [%]", paper.FILTER_REDUCTION, c.stencil, value)
+        put(
+            c.subject,
+            "6 Hz lowers the realistic profile's error by [%]",
+            paper.FILTER_REDUCTION,
+            c.stencil,
+            value,
+            MOTION,
+        )
     raw = {r.subject: r for r in refined if r.method == NOISY}
     for r in refined:
         for stencil, method in (("central", ADAM), ("central-twice", ADAM_TWICE)):
@@ -75,5 +130,5 @@ def findings_table(
             put(r.subject, "refinement lowers the torque error by [%]", theirs, stencil, fallen)
             moved = interval(reduction(base.pose, r.pose))
             theirs = 100 * (1 - paper.REFINED_POSE / paper.NOISY_POSE)
-            put(r.subject, "and the pose error by [%]", theirs, stencil, moved)
+            put(r.subject, "and the pose error by [%]", theirs, stencil, moved, WEIGHTS)
     return table

@@ -26,6 +26,9 @@ KINDS = {
 }
 """Both things that are called a zero-phase Butterworth filter of order 4; the first is what SciPy's users get."""
 FIRST = "order 4 each way"
+LEVELS = (0.005, 0.01, 0.02, 0.05, 0.1)
+"""Noise levels [rad] for which the best cutoff is looked for."""
+NOTHING = PoseNoise(np.zeros((1, 1, 1, 1)), np.zeros((1, 1, 1)))
 
 
 def filtered(values: Array, rate: float, cutoff: float, kind: str = FIRST) -> Array:
@@ -44,7 +47,10 @@ def filtered(values: Array, rate: float, cutoff: float, kind: str = FIRST) -> Ar
 
 
 def filtered_error(chain: Chain, noise: PoseNoise, cutoff: float, kind: str = FIRST) -> Array:
-    """Torques of noisy poses, filtered, less those of clean ones, unfiltered [N·m], shape [S, T - 2 ends, 24, 3]."""
+    """Torques of noisy poses, filtered, less those of clean ones, unfiltered [N·m], shape [S, T - 2 ends, 24, 3].
+
+    Of no noise (``NOTHING``) that is what the filter takes from the motion itself.
+    """
     poses = chain.subject.poses
     vectors = filtered(chain.subject.vectors + noise.rotation, poses.rate, cutoff, kind)
     return chain.error_of(vectors, filtered(poses.translation + noise.translation, poses.rate, cutoff, kind))
@@ -58,6 +64,7 @@ class LowPass:
         subject: Whose motion.
         stencil: With which differences.
         kind: Which filter, of ``KINDS``.
+        sigma: Level of the white noise [rad].
         cutoffs: [Hz], shape [C].
         raw: Without a filter [N·m], shape [S].
         errors: After it [N·m], shape [C, S].
@@ -67,6 +74,7 @@ class LowPass:
     subject: str
     stencil: str
     kind: str
+    sigma: float
     cutoffs: Array
     raw: TorqueErrors
     errors: TorqueErrors
@@ -94,14 +102,14 @@ def lowpass(
 ) -> LowPass:
     """Torque errors of white noise after a filter, for every cutoff below half the rate."""
     noise = White(sigma).draw(chain.subject.poses, draws, seed=seed)
-    none = PoseNoise(np.zeros((1, 1, 1, 1)), np.zeros((1, 1, 1)))
     usable = [c for c in cutoffs if c < chain.subject.poses.rate / 2]
     errors = [torque_errors(filtered_error(chain, noise, c, kind)) for c in usable]
-    losses = [torque_errors(filtered_error(chain, none, c, kind)) for c in usable]
+    losses = [torque_errors(filtered_error(chain, NOTHING, c, kind)) for c in usable]
     return LowPass(
         chain.subject.name,
         stencil,
         kind,
+        sigma,
         np.array(usable),
         torque_errors(chain.error(noise)),
         TorqueErrors(*(np.stack(x) for x in zip(*errors, strict=True))),
@@ -127,4 +135,24 @@ def cutoff_table(results: list[LowPass]) -> Table:
                 interval(reduction(r.raw.joint, r.errors.joint[i])), interval(r.errors.joint_rootless[i]),
                 interval(r.errors.body[i]), float(r.loss.joint[i]), "*" if i == r.best() else "",
             )  # fmt: skip
+    return table
+
+
+def best_table(results: list[LowPass]) -> Table:
+    """The cutoff of least error for every level of noise."""
+    table = Table(
+        "fig2c_best_cutoff",
+        "The cutoff of least torque error by the level of white noise, beside the paper's 6 Hz",
+        (
+            "motion", "stencil", "sigma [rad]", "without a filter [N·m]", "best cutoff [Hz]", "error there [N·m]",
+            "error at 6 Hz [N·m]",
+        ),
+        notes=(f"Of {CUTOFFS[0]:g} to {CUTOFFS[-1]:g} Hz in steps of one; {FIRST}; joint, root in.",),
+    )  # fmt: skip
+    for r in results:
+        best, own = r.best(), int(np.abs(r.cutoffs - paper.CUTOFF).argmin())
+        table.add(
+            r.subject, r.stencil, r.sigma, interval(r.raw.joint), float(r.cutoffs[best]),
+            interval(r.errors.joint[best]), interval(r.errors.joint[own]),
+        )  # fmt: skip
     return table

@@ -9,6 +9,12 @@ from pathlib import Path
 
 from motorque.studies.noise.tables import Table, Value, shown
 
+TOLD, SIDE_BY_SIDE = "verdicts", "findings"
+"""Tables above the figures, the first of them as sentences."""
+MANY = 60
+"""Rows; a longer table unfolds, whichever it is."""
+LONG = 40
+"""Characters of a cell whose text goes over several lines."""
 OPEN = ("fig2a_factor", "fig2b_ordering", "fig2d_realistic", "table1_refinement", "causes")
 """Tables that are shown at once; the others unfold."""
 
@@ -22,7 +28,8 @@ figcaption, .note { color: #555; font-size: .9rem; }
 table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th { position: sticky; top: 0; background: #fff; border-bottom: 2px solid #888; white-space: normal; }
-td.number { text-align: right; }
+td { vertical-align: top; } td.number { text-align: right; } td.long { white-space: normal; min-width: 16rem; }
+ol li { margin: .5rem 0; }
 details { margin: .8rem 0; } summary { cursor: pointer; font-weight: 600; }
 @media print { details { display: block; } figure { break-inside: avoid; } }
 """
@@ -47,12 +54,16 @@ def page(tables: Sequence[Table], pictures: Mapping[str, str], folder: Path, *, 
     """
     parts = ["<h1>How noise of poses breaks torques, and what mends it</h1>", LEAD]
     by_name = {table.name: table for table in tables}
-    if "findings" in by_name:
-        parts += ["<h2>The paper and this package</h2>", _table(by_name["findings"])]
+    parts.append("<h2>The paper and this package</h2>")
+    if TOLD in by_name:
+        parts.append(_sentences(by_name[TOLD]))
+    if SIDE_BY_SIDE in by_name:
+        parts.append(_folded(by_name[SIDE_BY_SIDE], len(by_name[SIDE_BY_SIDE].rows) <= MANY))
     parts.append("<h2>Figures</h2>")
     parts += [_picture(folder / name, caption) for name, caption in pictures.items()]
     parts.append("<h2>Numbers</h2>")
-    parts += [_folded(table, table.name in OPEN) for table in tables if table.name != "findings"]
+    rest = [table for table in tables if table.name not in (TOLD, SIDE_BY_SIDE)]
+    parts += [_folded(table, table.name in OPEN and len(table.rows) <= MANY) for table in rest]
     rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in settings.items())
     parts += ["<h2>How it was made</h2>", f'<div class="scroll"><table>{rows}</table></div>']
     body = "\n".join(parts)
@@ -74,19 +85,31 @@ def _picture(path: Path, caption: str) -> str:
 
 def _folded(table: Table, opened: bool) -> str:
     state = " open" if opened else ""
-    return f"<details{state}><summary>{escape(table.title)}</summary>{_table(table, titled=False)}</details>"
+    return f"<details{state}><summary>{escape(table.title)}</summary>{_table(table)}</details>"
 
 
-def _table(table: Table, *, titled: bool = True) -> str:
+def _sentences(table: Table) -> str:
+    """Rows of four texts: what is claimed, what the paper says, whether it came out, what was measured."""
+    items = (
+        f"<li><b>{escape(found[:1].upper() + found[1:])}</b>: <em>{escape(answer)}</em>. "
+        f"The paper: {escape(theirs)}. Here: {escape(ours)}.</li>"
+        for found, theirs, answer, ours in (map(str, row) for row in table.rows)
+    )
+    note = f'<p class="note">{escape(table.name)}.csv</p>'
+    return f"<p>{escape(table.title)}:</p><ol>{''.join(items)}</ol>{note}"
+
+
+def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
     rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in table.notes)
-    title = f"<p>{escape(table.title)}:</p>" if titled else ""
     file = f'<p class="note">{escape(table.name)}.csv</p>'
     body = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f'{title}<div class="scroll">{body}</div>{notes}{file}'
+    return f'<div class="scroll">{body}</div>{notes}{file}'
 
 
 def _cell(value: Value) -> str:
     kind = "" if isinstance(value, str) or value is None else ' class="number"'
+    if isinstance(value, str) and len(value) > LONG:
+        kind = ' class="long"'
     return f"<td{kind}>{escape(shown(value))}</td>"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorque.studies.noise import paper
-from motorque.studies.noise.lowpass import filtered_error
+from motorque.studies.noise.lowpass import NOTHING, filtered_error
 from motorque.studies.noise.models import LEVELS, NoiseModel, Realistic, White, mean_size
 from motorque.studies.noise.protocol import Chain, TorqueErrors, torque_errors
 from motorque.studies.noise.statistics import Interval, interval, reduction
@@ -70,6 +70,7 @@ class Compared:
         size: Mean length of a joint's noise vector [rad], by name.
         raw: Without a filter [N·m], shape [S], by name.
         filtered: After the paper's cutoff, alike.
+        noise_left: The same against clean motion that is filtered alike, so that only noise is left.
     """
 
     subject: str
@@ -77,6 +78,7 @@ class Compared:
     size: Mapping[str, float]
     raw: Mapping[str, TorqueErrors]
     filtered: Mapping[str, TorqueErrors]
+    noise_left: Mapping[str, TorqueErrors]
 
     def ratio(self, name: str, base: str = UNIFORM, norm: str = "joint") -> Interval:
         """Error of one noise over that of another, draw by draw."""
@@ -85,6 +87,10 @@ class Compared:
     def reduction(self, name: str, norm: str = "joint") -> Interval:
         """By how much the cutoff lowers the error [%]."""
         return interval(reduction(getattr(self.raw[name], norm), getattr(self.filtered[name], norm)))
+
+    def reduction_of_noise(self, name: str, norm: str = "joint") -> Interval:
+        """The same but for what the filter takes from the motion itself [%]."""
+        return interval(reduction(getattr(self.raw[name], norm), getattr(self.noise_left[name], norm)))
 
 
 def compared(
@@ -97,13 +103,15 @@ def compared(
     cutoff: float = paper.CUTOFF,
 ) -> Compared:
     """Torque errors of several kinds of noise, before and after a filter."""
-    size, raw, smooth = {}, {}, {}
+    size, raw, smooth, left = {}, {}, {}, {}
+    lost = filtered_error(chain, NOTHING, cutoff)
     for name, model in models.items():
         noise = model.draw(chain.subject.poses, draws, seed=seed)
         size[name] = mean_size(noise.rotation)
         raw[name] = torque_errors(chain.error(noise))
-        smooth[name] = torque_errors(filtered_error(chain, noise, cutoff))
-    return Compared(chain.subject.name, stencil, size, raw, smooth)
+        error = filtered_error(chain, noise, cutoff)
+        smooth[name], left[name] = torque_errors(error), torque_errors(error - lost)
+    return Compared(chain.subject.name, stencil, size, raw, smooth, left)
 
 
 def comparison_table(results: list[Compared]) -> Table:
@@ -113,7 +121,7 @@ def comparison_table(results: list[Compared]) -> Table:
         "Uniform noise and the realistic profile at equal mean size, before and after 6 Hz",
         (
             "motion", "stencil", "noise", "mean size [rad]", "joint [N·m]", "over uniform", "after 6 Hz [N·m]",
-            "reduction [%]", "joint_rootless [N·m]", "body [N·m]",
+            "reduction [%]", "against clean motion filtered alike [%]", "joint_rootless [N·m]", "body [N·m]",
         ),
         notes=(
             f"The paper: uniform {paper.UNIFORM} N·m, realistic {paper.REALISTIC} N·m "
@@ -125,8 +133,8 @@ def comparison_table(results: list[Compared]) -> Table:
         for name in r.raw:
             table.add(
                 r.subject, r.stencil, name, r.size[name], interval(r.raw[name].joint), r.ratio(name),
-                interval(r.filtered[name].joint), r.reduction(name), interval(r.raw[name].joint_rootless),
-                interval(r.raw[name].body),
+                interval(r.filtered[name].joint), r.reduction(name), r.reduction_of_noise(name),
+                interval(r.raw[name].joint_rootless), interval(r.raw[name].body),
             )  # fmt: skip
     return table
 

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from motorque.fitting.refine import refine_poses
 from motorque.fitting.refine_adam import default_loss, refine_adam
 from motorque.series.poses import Poses
+from motorque.signals.pose_rates import PoseRates
 from motorque.skeleton.smpl import SMPL_JOINTS
 from motorque.studies.noise import paper
 from motorque.studies.noise.lowpass import filtered
@@ -27,6 +30,8 @@ Method = Callable[[Poses], Poses]
 NOISY, FILTER, ADAM, ADAM_TWICE, REFINE = (
     "noisy", f"Butterworth {paper.CUTOFF:g} Hz", "Adam, 200 iterations", "Adam, central-twice", "refine",
 )  # fmt: skip
+STATICS, ZERO = "no motion: torques of the noisy poses held still", "no torques at all"
+"""Yardsticks: whoever leaves all movement out makes no noise either."""
 JOINT = "left_hip"
 """Whose torque the paper's Figure 3 shows."""
 
@@ -62,7 +67,7 @@ class Refined:
         errors: Torque errors by stencil [N·m], each of shape [S].
         pose: Mean length of the difference of rotation vectors from the clean ones [rad], shape [S].
         seconds: Of one refinement, shape [S].
-        example: Torque of one joint of the first draw by stencil [N·m], shape [T - 2 ends, 3].
+        example: Torque of one joint by stencil [N·m], shape [S, T - 2 ends, 3].
     """
 
     subject: str
@@ -91,12 +96,36 @@ def refined(
     found = []
     for done, (name, method) in enumerate(methods.items()):
         poses, seconds = [], []
-        for one in given:
+        for number, one in enumerate(given):
+            progress((done + number / len(given)) / len(methods))
             start = time.perf_counter()
             poses.append(method(one))
             seconds.append(time.perf_counter() - start)
-        progress((done + 1) / len(methods))
         found.append(_scored(subject, name, chains, poses, np.array(seconds)))
+    return found
+
+
+@dataclass(frozen=True)
+class _Still:
+    """Rates of somebody who does not move, so that torques are those of gravity alone."""
+
+    def __call__(self, rotations: Tensor, translation: Tensor, fps: float) -> PoseRates:
+        """See :class:`motorque.signals.pose_rates.RateMethod`."""
+        turning, moving = torch.zeros_like(rotations[..., 0]), torch.zeros_like(translation)
+        return PoseRates(rotations, translation, turning, turning, moving, moving)
+
+
+def yardsticks(subject: Subject, draws: int, *, seed: int = 0, noise: NoiseModel | None = None) -> list[Refined]:
+    """Errors of torques without movement and of no torques at all; the poses stay as noisy as they are."""
+    rotations, places = noisy_rotations(subject.poses, (noise or White()).draw(subject.poses, draws, seed=seed))
+    still = subject.chain(_Still()).torques(rotations, places)
+    chains = {stencil: subject.chain(stencil) for stencil in STENCILS}
+    noisy = np.array([pose_error(subject, dataclasses.replace(subject.poses, rotations=one)) for one in rotations])
+    found = []
+    for name, torques in ((STATICS, still), (ZERO, np.zeros_like(still))):
+        errors = {stencil: torque_errors(torques - chain.clean) for stencil, chain in chains.items()}
+        hip = torques[:, :, SMPL_JOINTS.index(JOINT)]
+        found.append(Refined(subject.name, name, errors, noisy, np.zeros(draws), dict.fromkeys(STENCILS, hip)))
     return found
 
 
@@ -106,7 +135,7 @@ def _scored(subject: Subject, name: str, chains: Mapping[str, Chain], poses: lis
     errors = {stencil: torque_errors(torques[stencil] - chain.clean) for stencil, chain in chains.items()}
     pose = np.array([pose_error(subject, p) for p in poses])
     joint = SMPL_JOINTS.index(JOINT)
-    return Refined(subject.name, name, errors, pose, seconds, {k: v[0, :, joint] for k, v in torques.items()})
+    return Refined(subject.name, name, errors, pose, seconds, {k: v[:, :, joint] for k, v in torques.items()})
 
 
 def pose_error(subject: Subject, poses: Poses) -> float:
@@ -128,7 +157,7 @@ def refinement_table(results: list[Refined], sigma: float = paper.SIGMA) -> Tabl
         f"Refinement of poses with white noise of {sigma:g} rad",
         (
             "motion", "method", "torques by", "torque error: joint [N·m]", "reduction [%]", "joint_rootless [N·m]",
-            "body [N·m]", "pose error [rad]", "its reduction [%]", "time [s]",
+            "body [N·m]", "pose error [rad]", "its reduction [%]",
         ),
         notes=(
             f"The paper's Table 1: {paper.NOISY} → {paper.REFINED} N·m (92.2 %), {paper.NOISY_POSE} → "
@@ -136,6 +165,8 @@ def refinement_table(results: list[Refined], sigma: float = paper.SIGMA) -> Tabl
             "Adam goes down equation 5 with the torques of the central stencil, or where said of central-twice; its "
             "weights and limit are fitting.refine_adam's, as the paper's are not known. They were chosen on CMU's walk "
             "35_01 with this noise: on 35_01 it is no test of them.",
+            "The last two are yardsticks, no methods: what somebody gets who leaves all movement, or all torque, out. "
+            "A method that does not go below them has taken the motion's own torques away with the noise's.",
         ),
     )  # fmt: skip
     raw = {r.subject: r for r in results if r.method == NOISY}
@@ -143,11 +174,10 @@ def refinement_table(results: list[Refined], sigma: float = paper.SIGMA) -> Tabl
         base = raw[r.subject]
         for stencil, errors in r.errors.items():
             fallen = None if r.method == NOISY else interval(reduction(base.errors[stencil].joint, errors.joint))
-            moved = None if r.method == NOISY else interval(reduction(base.pose, r.pose))
-            seconds = None if r.method == NOISY else float(np.median(r.seconds))
+            moved = None if r.method in (NOISY, STATICS, ZERO) else interval(reduction(base.pose, r.pose))
             table.add(
                 r.subject, r.method, stencil, interval(errors.joint), fallen, interval(errors.joint_rootless),
-                interval(errors.body), interval(r.pose), moved, seconds,
+                interval(errors.body), interval(r.pose), moved,
             )  # fmt: skip
     return table
 
@@ -194,6 +224,7 @@ def weight_table(results: list[Refined]) -> Table:
         ("motion", "setting", "torques by", "torque error: joint [N·m]", "reduction [%]", "pose error [rad]",
          "its reduction [%]"),
         notes=("Factors are on the weights of fitting.refine_adam, which measures against the given poses' torques.",),
+        draws=len(results[0].pose) if results else None,
     )  # fmt: skip
     raw = {r.subject: r for r in results if r.method == NOISY}
     for r in results:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -9,27 +10,33 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
+
 import motorque
 from motorque.files.output import OutputFolder
 from motorque.progress import Progress, silent
-from motorque.studies.noise import figures
+from motorque.studies.noise import paper
 from motorque.studies.noise.amplification import Amplification, amplification, curve_table, factor_table
 from motorque.studies.noise.causes import Cause, cause_table, causes
 from motorque.studies.noise.findings import findings_table
 from motorque.studies.noise.least_change import LeastChange, least_change, least_change_table
-from motorque.studies.noise.lowpass import KINDS, LowPass, cutoff_table, lowpass
+from motorque.studies.noise.lowpass import FIRST, KINDS, LEVELS, LowPass, best_table, cutoff_table, lowpass
 from motorque.studies.noise.page import page
 from motorque.studies.noise.per_joint import PerJoint, joint_table, ordering_table, per_joint
+from motorque.studies.noise.pictures import draw_pictures
 from motorque.studies.noise.protocol import DRAWS, STENCILS, Subject
 from motorque.studies.noise.realistic import Compared, compared, comparison_table, settings, settings_table, steps
 from motorque.studies.noise.refinement import (
+    NOISY,
     Refined,
     refined,
     refinement_table,
     weight_methods,
     weight_table,
+    yardsticks,
 )
 from motorque.studies.noise.tables import Table
+from motorque.studies.noise.verdicts import verdict_table
 
 LEAST_DRAWS = 2
 WEIGHT_DRAWS = 5
@@ -58,18 +65,21 @@ class NoiseStudy:
     causes: list[Cause] = field(default_factory=list)
     refined: list[Refined] = field(default_factory=list)
     weights: list[Refined] = field(default_factory=list)
+    cutoffs: list[LowPass] = field(default_factory=list)
     least: list[LeastChange] = field(default_factory=list)
     seconds: float = 0.0
 
     def tables(self) -> list[Table]:
         """All tables, the comparison with the paper first."""
         made = [
+            verdict_table(self),
             findings_table(self.amplification, self.joints, self.lowpass, self.realistic, self.refined),
             factor_table(self.amplification),
             curve_table(self.amplification),
             ordering_table(self.joints),
             joint_table(self.joints),
             cutoff_table(self.lowpass),
+            best_table(self.cutoffs),
             comparison_table(self.realistic),
             refinement_table(self.refined),
             least_change_table(self.least),
@@ -103,26 +113,35 @@ def noise_study(
         first = number == 0
 
         tell = _part(progress, f"noise on {subject.name}", number / len(subjects), 1 / len(subjects))
-        for stencil in STENCILS:
-            tell(0.0)
+        share = 0.15 if refinement else 1.0
+        for place, stencil in enumerate(STENCILS):
+            own = _from(tell, 0.5 * share * place, 0.5 * share)
+            own(0.0)
             chain = subject.chain(stencil)
             study.amplification.append(amplification(chain, stencil, draws, seed=seed))
             study.joints.append(per_joint(chain, stencil, draws, seed=seed))
-            tell(0.1)
+            own(0.2)
             for kind in KINDS:
                 study.lowpass.append(lowpass(chain, stencil, draws, seed=seed, kind=kind))
-            tell(0.2)
+            study.cutoffs += [
+                lowpass(chain, stencil, draws, seed=seed, sigma=level)
+                if level != paper.SIGMA
+                else next(r for r in study.lowpass[-len(KINDS) :] if r.kind == FIRST)
+                for level in LEVELS
+            ]
+            own(0.4)
             study.realistic.append(compared(chain, stencil, steps(), draws, seed=seed))
             study.least += least_change(chain, stencil)
             if first:
                 study.profile.append(compared(chain, stencil, settings(), draws, seed=seed))
                 study.causes += causes(subject, stencil, draws, seed=seed)
         if refinement:
-            study.refined += refined(subject, draws, seed=seed, progress=_from(tell, 0.3, 0.5))
+            study.refined += refined(subject, draws, seed=seed, progress=_from(tell, share, 0.4))
+            study.refined += yardsticks(subject, draws, seed=seed)
             if first:
                 few = min(draws, WEIGHT_DRAWS)
                 study.weights += refined(
-                    subject, few, seed=seed, methods=weight_methods(), progress=_from(tell, 0.8, 0.2)
+                    subject, few, seed=seed, methods=weight_methods(), progress=_from(tell, 0.55, 0.45)
                 )
     study.seconds = time.perf_counter() - start
     return study
@@ -151,67 +170,15 @@ def write_study(study: NoiseStudy, destination: Path | str) -> None:
         OutputError: It can't be written.
     """
     with OutputFolder(destination) as folder:
-        tables = study.tables()
+        tables, settings = study.tables(), described(study)
         for table in tables:
-            table.write_csv(folder.path)
-        pictures = _pictures(study, folder.path)
-        html = page(tables, pictures, folder.path, settings=described(study))
+            made = {"draws": str(table.draws or study.draws), "seed": str(study.seed), "made by": settings["versions"]}
+            table.write_csv(folder.path, made)
+        told = "; ".join(f"{what}: {settings[what]}" for what in ("motions", "draws of noise", "noise", "versions"))
+        pictures = draw_pictures(study, folder.path, told)
+        html = page(tables, pictures, folder.path, settings=settings)
         (folder.path / "index.html").write_text(html, encoding="utf-8")
-
-
-def _pictures(study: NoiseStudy, path: Path) -> dict[str, str]:
-    """Draw all figures; captions by file name."""
-    made: dict[str, str] = {}
-
-    def put(name: str, caption: str, draw: object, **size: float) -> None:
-        figures.figure(draw, path / f"{name}.png", **size)  # type: ignore[arg-type]
-        made[f"{name}.png"] = caption
-
-    others = " Thin lines: the other motions." if len(study.subjects) > 1 else ""
-    put(
-        "fig2a_amplification",
-        f"Figure 2 (a): torque error over the noise's level.{others}",
-        figures.amplification_figure(study.amplification),
-    )
-    put(
-        "fig2b_per_joint",
-        f"Figure 2 (b): noise on one joint at a time, in the order of the mass that hangs on it.{others}",
-        figures.joint_figure(study.joints),
-        height=4.6,
-    )
-    put(
-        "fig2c_lowpass",
-        f"Figure 2 (c): low-pass filters before the differences; dotted, what they make of clean motion.{others}",
-        figures.lowpass_figure(study.lowpass),
-    )
-    first = [r for r in study.realistic if r.subject == study.subjects[0].name]
-    for stencil in STENCILS:
-        put(
-            f"fig2d_realistic_{stencil}",
-            f"Figure 2 (d): kinds of noise of equal mean size, one property after the other, {stencil}.",
-            figures.realistic_figure(first, stencil),
-            width=6.2,
-        )
-    own = [r for r in study.refined if r.subject == study.subjects[0].name]
-    if own:
-        subject = study.subjects[0]
-        times = subject.poses.times[subject.ends : len(subject.poses.times) - subject.ends]
-        for stencil in STENCILS:
-            put(
-                f"fig3_left_hip_{stencil}",
-                f"Figure 3: the left hip's torque before and after refinement, {stencil}, first draw.",
-                figures.hip_figure(subject, own, times, stencil),
-                width=6.2,
-            )
-    for stencil in STENCILS:
-        put(
-            f"causes_{stencil}",
-            f"What the torque error depends on, {stencil}.",
-            figures.cause_figure([r for r in study.causes if r.stencil == stencil]),
-            width=6.2,
-            height=4.2,
-        )
-    return made
+        (folder.path / "settings.json").write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def described(study: NoiseStudy) -> dict[str, str]:
@@ -231,12 +198,19 @@ def described(study: NoiseStudy) -> dict[str, str]:
     ends = sorted({s.ends for s in study.subjects})
     return {
         "motions": "; ".join(motions),
-        "draws of noise": f"{study.draws} (seed {study.seed}); weights' sensitivity: {min(study.draws, WEIGHT_DRAWS)}",
+        "draws of noise": f"{study.draws} (seed {study.seed}); sensitivity_weights: {min(study.draws, WEIGHT_DRAWS)}",
         "frames left out at each end": ", ".join(map(str, ends)),
         "intervals": "95 %, Student's t over draws; ratios and reductions draw by draw",
         "noise": "added to the local rotation vectors of all 24 joints, root in; sigma is of one component",
         "torques": "by the parent on the child about each joint, world axes, no ground forces; root in the mean",
         "versions": f"motorque {motorque.__version__}, Python {platform.python_version()}, {packages}",
         "machine": f"{platform.system()} {platform.machine()}",
-        "time": f"{study.seconds:.0f} s",
+        "time": f"{study.seconds:.0f} s" + _one_refinement(study),
     }
+
+
+def _one_refinement(study: NoiseStudy) -> str:
+    """How long methods of refinement took; here and not in the tables, which are the same in every run."""
+    own = [r for r in study.refined if r.subject == study.subjects[0].name and r.seconds.any()]
+    parts = (f"{r.method} {np.median(r.seconds):.2f} s" for r in own if r.method != NOISY)
+    return f"; one recording by {', '.join(parts)}" if own else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ class Table:
         columns: Names of the columns.
         rows: Values; an interval is one cell on the page and three columns in the file.
         notes: What a reader must know.
+        draws: Draws of noise behind its numbers, if they are not the study's.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Table:
     columns: tuple[str, ...]
     rows: list[tuple[Value, ...]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    draws: int | None = None
 
     def add(self, *values: Value) -> None:
         """Add a row."""
@@ -36,14 +38,21 @@ class Table:
             raise ValueError(f"{self.name}: {len(values)} values for {len(self.columns)} columns")
         self.rows.append(values)
 
-    def write_csv(self, folder: Path) -> None:
-        """Write ``<name>.csv``; all digits, intervals as three columns."""
+    def write_csv(self, folder: Path, made: Mapping[str, str] | None = None) -> None:
+        """Write ``<name>.csv``; all digits, intervals as three columns.
+
+        Args:
+            folder: Where to.
+            made: How the numbers were made: further columns by name, the same in every row, so that a row that is
+                copied elsewhere keeps them.
+        """
+        made = made or {}
         wide = [any(isinstance(row[i], Interval) for row in self.rows) for i in range(len(self.columns))]
         with (folder / f"{self.name}.csv").open("w", newline="", encoding="utf-8") as file:
             out = csv.writer(file)
-            out.writerow([x for c, w in zip(self.columns, wide, strict=True) for x in _heads(c, w)])
+            out.writerow([x for c, w in zip(self.columns, wide, strict=True) for x in _heads(c, w)] + list(made))
             for row in self.rows:
-                out.writerow([x for v, w in zip(row, wide, strict=True) for x in _cells(v, w)])
+                out.writerow([x for v, w in zip(row, wide, strict=True) for x in _cells(v, w)] + list(made.values()))
 
 
 def _heads(column: str, wide: bool) -> Iterator[str]:
