@@ -67,6 +67,7 @@ class SmoothedWindow:
         first: First frame.
         last: Frame after the last.
         vectors: The given rotations as vectors in the chart [rad], shape [last - first, 72].
+        places: The given translation [m], shape [last - first, 3].
         turned: Fit of these.
         moved: Fit of the root's translation [m].
     """
@@ -74,6 +75,7 @@ class SmoothedWindow:
     first: int
     last: int
     vectors: Array
+    places: Array
     turned: AdaptiveFit
     moved: AdaptiveFit
 
@@ -123,7 +125,8 @@ def smooth_poses(poses: Poses, *, journal: Journal | None = None) -> SmoothedPos
         place[first:last] += share[:, None] * moved.smoothed
         weight[first:last] += share
         fits.append((fit, moved))
-        kept.append(SmoothedWindow(first, last, vectors[first:last].reshape(last - first, -1), fit, moved))
+        given = vectors[first:last].reshape(last - first, -1)
+        kept.append(SmoothedWindow(first, last, given, poses.translation[first:last], fit, moved))
     smoothed /= weight[:, None, None]
     answer = dataclasses.replace(poses, rotations=chart.rotations(smoothed), translation=place / weight[:, None])
     noise = noise_estimate(fits, answer)
