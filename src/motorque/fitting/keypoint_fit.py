@@ -19,6 +19,7 @@ from motorque.fitting.keypoint_body import KeypointBody
 from motorque.fitting.keypoint_gaps import continuous
 from motorque.fitting.keypoint_notes import note_body, note_camera
 from motorque.fitting.keypoint_piece import Piece, joined, piece
+from motorque.fitting.keypoint_posterior import Posterior, posterior
 from motorque.fitting.keypoint_problem import KeypointProblem, State
 from motorque.fitting.keypoint_setup import (
     GIVEN_FOCAL_STD,
@@ -74,6 +75,7 @@ class KeypointFit:
         contact: How surely heel and ball of the right, then the left foot touch the ground, shape [T, 4].
         cost: Cost that each start led to, before the best of them went on.
         views: The keypoints as they were fitted, at the motion's times: sides put right, empty where nobody was seen.
+        posterior: What the fit leaves open, joints together; the standard deviations are its diagonal.
     """
 
     skeleton: Skeleton
@@ -87,6 +89,7 @@ class KeypointFit:
     contact: Array
     cost: dict[str, float]
     views: tuple[Keypoints, ...]
+    posterior: Posterior
 
 
 def fit_keypoints(
@@ -221,10 +224,11 @@ class _Fitter:
         position, rotation = (state.position - floor) @ turn.T, turn @ state.rotation
         placed = KeypointBody(person, body.attachments, body.held)
         q = placed.coordinates(position, rotation, state.angles)
+        left = posterior(placed, found, q, turn, problem.layout.floor, problem.layout.groups)
         points = (problem.points(state)[:, : len(body.attachments)] - floor) @ turn.T
         return KeypointFit(
             person,
-            Motion(found.times, q, person.coordinate_names, _std(placed, found, turn, q)),
+            Motion(found.times, q, person.coordinate_names, _std(person, left)),
             tuple(_camera(problem, state, number, floor, turn) for number in range(len(problem.views))),
             self.seen.names,
             tuple(np.where(v.weight > 0, off, np.nan) for v, off in zip(problem.views, found.pixels, strict=True)),
@@ -234,6 +238,7 @@ class _Fitter:
             found.contact,
             cost,
             tuple(self.views),
+            left,
         )
 
 
@@ -244,24 +249,12 @@ def _sampled_stretches(times: Array) -> NDArray[np.int64]:
     return np.flatnonzero(((times >= starts[:, None]) & (times < starts[:, None] + SHORT)).any(0))
 
 
-def _std(body: KeypointBody, found: Piece, turn: Array, q: Array) -> Array:
+def _std(skeleton: Skeleton, left: Posterior) -> Array:
     """Standard deviation of each coordinate [rad or m], shape [T, nq]; of held ones zero."""
-    state, variance = found.state, found.covariance
-    std = np.zeros(q.shape)
-    std[:, body.columns] = np.sqrt(variance[:, range(6, 6 + len(body.columns)), range(6, 6 + len(body.columns))])
-    # Ground's axes were turned; the angles' derivatives by a turn about them are found by differences.
-    small = 1e-6
-    by_turn = []
-    for axis in np.eye(3):
-        moved = turn @ Rotation.from_rotvec(small * axis).as_matrix() @ state.rotation
-        shifted = body.coordinates(state.position, moved, state.angles)[:, body.root[:3]]
-        by_turn.append(np.angle(np.exp(1j * (shifted - q[:, body.root[:3]]))) / small)
-    rates = np.stack(by_turn, axis=-1)
-    std[:, body.root[:3]] = np.sqrt(np.einsum("tij,tjk,tik->ti", rates, variance[:, 3:6, 3:6], rates))
-    shift = turn @ variance[:, :3, :3] @ turn.T
-    std[:, body.root[3:]] = np.sqrt(np.diagonal(shift, axis1=1, axis2=2))
-    couplers = body.skeleton.couplers
-    for coupler in couplers:
+    std = np.zeros((len(left.times), skeleton.nq))
+    variance = np.diagonal(left.own, axis1=1, axis2=2) + (left.shared**2).sum(-1)
+    std[:, list(left.columns)] = np.sqrt(variance)
+    for coupler in skeleton.couplers:
         std[:, coupler.dependent] = std[:, coupler.independent]
     return std
 

@@ -185,12 +185,27 @@ class Factored:
         return -(own + self.spread @ shared).reshape(shape), shared
 
     def covariance(self) -> Array:
-        """Covariance of each frame's local unknowns, everything else open, shape [T, n, n].
+        """Covariance of each frame's local unknowns, everything else open, shape [T, n, n]."""
+        shared = self.shared_gain()
+        return np.asarray(self.own_covariance() + shared @ shared.swapaxes(-1, -2))
+
+    def shared_factor(self) -> Array:
+        """Lower factor L of the shared unknowns' covariance L Lᵀ, shape [G, G]."""
+        return np.linalg.cholesky(np.linalg.inv(self.schur))
+
+    def shared_gain(self) -> Array:
+        """What the shared unknowns leave open of the local ones, by as many independent numbers of variance 1, which
+        move the shared ones by :meth:`shared_factor`; shape [T, n, G].
+        """
+        spread = self.spread.reshape(self.system.frames, self.system.local, -1)
+        return np.asarray(-spread @ self.shared_factor())
+
+    def own_covariance(self) -> Array:
+        """Covariance of each frame's local unknowns if the shared ones were known, shape [T, n, n].
 
         Two frames together are one block of a block tridiagonal matrix. With its Schur complements ``D`` from the front
         and the blocks ``B`` beside the diagonal, the inverse's own blocks follow from the back:
-        ``S_k = D_k⁻¹ + D_k⁻¹ B_k S_(k+1) B_kᵀ D_k⁻¹`` (Takahashi's recursion). What the shared unknowns leave open is
-        added by their border.
+        ``S_k = D_k⁻¹ + D_k⁻¹ B_k S_(k+1) B_kᵀ D_k⁻¹`` (Takahashi's recursion).
         """
         system, n = self.system, self.system.local
         frames, pairs = system.frames, (system.frames + 1) // 2
@@ -215,6 +230,4 @@ class Factored:
         for k in range(pairs - 2, -1, -1):
             across = inverse[k] @ beside[k]
             inverse[k] += across @ inverse[k + 1] @ across.T
-        local = np.stack([inverse[:, :n, :n], inverse[:, n:, n:]], axis=1).reshape(-1, n, n)[:frames]
-        spread = self.spread.reshape(frames, n, -1)
-        return np.asarray(local + spread @ np.linalg.inv(self.schur) @ spread.swapaxes(-1, -2))
+        return np.stack([inverse[:, :n, :n], inverse[:, n:, n:]], axis=1).reshape(-1, n, n)[:frames]

@@ -10,6 +10,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
+from motorque.fitting.keypoint_normal import Factored
 from motorque.fitting.keypoint_problem import KeypointProblem, State
 from motorque.fitting.keypoint_solver import Solution
 
@@ -30,28 +31,39 @@ class Piece:
         state: The solution.
         pixels: For each view the distance of keypoints from where they were seen [px], shape [T, K].
         contact: How surely each sole point touches the ground, shape [T, S].
-        covariance: Of each frame's unknowns, pelvis shift [m], pelvis turn about ground's axes [rad], angles [rad],
-            shape [T, 6 + N, 6 + N].
+        own: Covariance of each frame's unknowns, pelvis shift [m], pelvis turn about ground's axes [rad], angles [rad],
+            if what all frames share were known; shape [T, 6 + N, 6 + N].
+        shared: How far they follow independent numbers of variance 1 that all frames share, shape [T, 6 + N, G].
+        among: How far the shared unknowns follow those numbers, shape [G, G].
     """
 
     times: Array
     state: State
     pixels: list[Array]
     contact: Array
-    covariance: Array
+    own: Array
+    shared: Array
+    among: Array
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance of each frame's unknowns, everything open, shape [T, 6 + N, 6 + N]."""
+        return np.asarray(self.own + self.shared @ self.shared.swapaxes(-1, -2))
 
 
 def piece(problem: KeypointProblem, solution: Solution) -> Piece:
     """A solution with the uncertainty that the problem's curvature leaves it."""
-    return Piece(problem.times, solution.state, solution.pixels, solution.contact, _covariance(problem, solution))
-
-
-def _covariance(problem: KeypointProblem, solution: Solution) -> Array:
     try:
-        found = solution.equations.factored(0.0).covariance()
+        left = _left_open(solution.equations.factored(0.0))
     except LinAlgError:  # nothing is known of something; with a little damping it is at least a number
-        found = solution.equations.factored(1e-6).covariance()
-    return found * (WIDER if problem.guess is None else WIDER_WITH_PRIOR) ** 2
+        left = _left_open(solution.equations.factored(1e-6))
+    wider = WIDER if problem.guess is None else WIDER_WITH_PRIOR
+    own, shared, among = wider**2 * left[0], wider * left[1], wider * left[2]
+    return Piece(problem.times, solution.state, solution.pixels, solution.contact, own, shared, among)
+
+
+def _left_open(system: Factored) -> tuple[Array, Array, Array]:
+    return system.own_covariance(), system.shared_gain(), system.shared_factor()
 
 
 def joined(pieces: Sequence[Piece]) -> Piece:
@@ -87,5 +99,7 @@ def _pair(first: Piece, second: Piece) -> Piece:
         state,
         [faded(a, b) for a, b in zip(first.pixels, second.pixels, strict=True)],
         faded(first.contact, second.contact),
-        faded(first.covariance, second.covariance),
+        faded(first.own, second.own),
+        faded(first.shared, second.shared),
+        second.among,
     )
