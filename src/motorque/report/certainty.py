@@ -26,6 +26,10 @@ TRUSTED, WITH_CARE = 0.2, 0.5
 """Half width of the error bar over the torque's size, up to which a torque can be trusted, and read with care. No norm
 exists, these are motorque's own: beyond a half, the sign of what happens between two peaks is open."""
 
+NEGLIGIBLE = 1.0
+"""Torques [N·m] and forces [N] that stay below this, error bar included, need no judgement: toes off the ground,
+forearms that turn."""
+
 SIZE = 95.0
 """Percentile of a torque's magnitude over time that counts as its size: a peak of a single frame does not."""
 
@@ -40,7 +44,8 @@ class Sureness:
         half: Half width of the error bar, the median over time.
         size: Of the curve (:data:`SIZE`).
         source: What makes most of the error bar; empty where that is not known.
-        trust: What a reader may do with it; None for angles, whose zero says nothing of their size.
+        trust: What a reader may do with it; None for angles, whose zero says nothing of their size, and torques that
+            are next to nothing.
     """
 
     label: Label
@@ -114,7 +119,9 @@ def _largest(bands: Bands, kind: str, column: int) -> str:
     return max(sizes, key=lambda name: sizes[name]) if any(size > 0 for size in sizes.values()) else ""
 
 
-def _trust(half: float, size: float) -> Trust:
+def _trust(half: float, size: float) -> Trust | None:
+    if half + size < NEGLIGIBLE:
+        return None
     if half <= TRUSTED * size:
         return "trusted"
     return "with care" if half <= WITH_CARE * size else "not"
