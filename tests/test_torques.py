@@ -9,19 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from motorque.cli import main
 from motorque.errors import DataError, MotorqueError
 from motorque.files.smpl_poses import read_poses, write_poses
 from motorque.files.storage import read_storage
 from motorque.journal import Journal
-from motorque.mechanics.smpl_dynamics import SMPLDynamics
 from motorque.series import Poses
-from motorque.series.poses import matrices
 from motorque.skeleton.smpl import SMPL_JOINTS
 from motorque.synthesis.smpl_walk import smpl_walk
-from motorque.uncertainty.pose_bands import estimate_pose_noise, torque_bands
 from motorque.workflows.torques import _UPRIGHT, in_smpls_world, torques_step
 
 GRAVITY = 9.80665
@@ -56,7 +52,8 @@ def turned(poses: Poses, up: str) -> Poses:
 
 
 def test_every_file_is_there_and_fits(results: Path, walk: Poses) -> None:
-    names = {"torques.csv", "torques.npz", "kinetics.sto", "kinetics_std.sto", "loads.mot", "poses.npz", "segments.csv"}
+    names = {"torques.csv", "torques.npz", "kinematics.mot", "kinetics.sto", "loads.mot", "poses.npz", "segments.csv"}
+    names |= {"kinematics_std.sto", "kinetics_std.sto", "loads_std.sto"}
     assert names | {"summary.json", "report.html", "tables"} == {path.name for path in results.iterdir()}
     with np.load(results / "torques.npz") as held:
         arrays = {name: held[name] for name in held.files}
@@ -70,7 +67,11 @@ def test_every_file_is_there_and_fits(results: Path, walk: Poses) -> None:
     knee = SMPL_JOINTS.index("left_knee")
     np.testing.assert_allclose(kinetics.column("knee_rx_l_moment"), arrays["torques_parent"][:, knee, 0], rtol=1e-8)
     std = read_storage(results / "kinetics_std.sto")
-    assert std.columns == kinetics.columns and (std.data >= 0).all()
+    assert std.columns == kinetics.columns
+    # The loads leave nothing to the root that noise could change
+    assert np.isnan(std.data[:, :6]).all() and (std.data[:, 6:] >= 0).all()
+    for one, other in (("kinematics_std.sto", "kinematics.mot"), ("loads_std.sto", "loads.mot")):
+        assert read_storage(results / one).columns == read_storage(results / other).columns
     np.testing.assert_allclose(std.column("knee_rx_l_moment"), arrays["torques_parent_std"][:, knee, 0], rtol=1e-8)
     with open(results / "torques.csv", newline="", encoding="utf-8") as text:
         rows = list(csv.reader(text))
@@ -104,9 +105,15 @@ def test_the_ground_carries_the_walker(results: Path) -> None:
 def test_the_summary_and_the_page(results: Path) -> None:
     found = json.loads((results / "summary.json").read_text())
     assert found["subject"]["mass_kg"] == pytest.approx(70.0) and found["recording"]["frames"] == 120
-    assert found["settings"]["rates"] == "butterworth" and found["settings"]["contact"] == "estimated"
+    assert found["settings"]["rates"] == "auto" and "low-pass of" in found["settings"]["rates_reason"]
+    assert found["settings"]["contact"] == "estimated"
     assert "knee_rx_l" in found["results"]["torque_peaks"]
+    sure = found["uncertainty"]
+    assert sure["method"] == "monte carlo" and sure["draws"] == 500 and sure["seed"] == 0
+    assert set(sure["included"]) == {"pose noise", "smoothing"} and "sharing between the feet" in sure["excluded"]
+    assert sure["torques"]["knee_rx_l"]["half_width_90"] > 0
     page = (results / "report.html").read_text()
+    assert "How sure the results are" in page
     assert "Knee flexion / extension" in page and "rotation vector" in page and "inverse kinematics" not in page
 
 
@@ -174,6 +181,9 @@ def test_missing_frames_are_left_out_and_said(walk: Poses, tmp_path: Path) -> No
         (["--end", "0.02"], "no accelerations"),
         (["--start", "2", "--end", "1"], "not after --start"),
         (["--rates", "magic"], "no way to rates called 'magic'"),
+        (["--cutoff", "-6"], "must be a positive frequency"),
+        (["--cutoff", "6", "--rates", "central"], "--cutoff goes with --rates butterworth or spline"),
+        (["--cutoff", "31"], "half the"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -209,41 +219,20 @@ def test_unknown_size_is_assumed_and_said(walk: Poses, tmp_path: Path) -> None:
     assert "67.5 kg" in said and "1.74 m" in said and "--mass" in said and "--height" in said
 
 
-@pytest.mark.parametrize("size", [0.01, 0.05])
-def test_noise_is_told_from_movement(walk: Poses, size: float) -> None:
-    rng = np.random.default_rng(3)
-    noisy = dataclasses.replace(
-        walk,
-        rotations=walk.rotations @ matrices(size * rng.normal(size=(120, 24, 3))),
-        translation=walk.translation + 0.004 * rng.normal(size=(120, 3)),
-    )
-    found = estimate_pose_noise(noisy)
-    assert found is not None
-    # 114 sixth differences of three axes, robustly: each joint to a quarter, all together closely
-    assert np.median(found.rotation) == pytest.approx(size, rel=0.1)
-    assert np.abs(found.rotation / size - 1).max() < 0.5
-    np.testing.assert_allclose(found.translation, 0.004, rtol=0.5)
-    assert estimate_pose_noise(walk.frames(slice(0, 20))) is None
+def test_a_cutoff_takes_the_place_of_the_automatic_choice(file: Path, tmp_path: Path) -> None:
+    torques_step(file, tmp_path, cutoff=4.0, contact="none")
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert found["settings"]["rates"] == "butterworth" and found["settings"]["cutoff_hz"] == 4.0
+    assert "chosen filter" in found["uncertainty"]["included"]
+    assert "forces from outside" in found["uncertainty"]["excluded"]
 
 
-def test_bands_hold_the_errors_that_noise_makes(walk: Poses) -> None:
-    """Noise that the program is not told: the error of 9 in 10 samples is within 1.645 standard deviations."""
-    layer = SMPLDynamics(fps=60, mass=70.0, height=1.7, sex="female")
-
-    def torques(poses: Poses) -> np.ndarray:
-        moving = layer.rates(torch.as_tensor(poses.rotations), torch.as_tensor(poses.translation), 60.0)
-        return layer.from_rates(moving).torques.numpy()
-
-    clean, held = torques(walk), []
-    for seed in range(4):
-        rng = np.random.default_rng(seed)
-        noisy = dataclasses.replace(
-            walk,
-            rotations=walk.rotations @ matrices(0.03 * rng.normal(size=(120, 24, 3))),
-            translation=walk.translation + 0.003 * rng.normal(size=(120, 3)),
-        )
-        noise = estimate_pose_noise(noisy)
-        assert noise is not None
-        bands = torque_bands(layer, noisy, noise, seed=seed)
-        held.append(np.abs(torques(noisy) - clean)[2:-2] < 1.645 * bands.torques[2:-2])
-    assert 0.85 < np.mean(held) < 0.95
+def test_too_few_frames_for_noise_have_no_error_bars(file: Path, tmp_path: Path) -> None:
+    journal = Journal()
+    torques_step(file, tmp_path, end=0.12, contact="none", rates="central", journal=journal)
+    assert np.isfinite(read_storage(tmp_path / "kinetics_std.sto").data[:, 1:]).any()  # noise is told by all frames
+    write_poses(tmp_path / "few.npz", read_poses(file).frames(slice(0, 8)))
+    torques_step(tmp_path / "few.npz", tmp_path / "few", contact="none", journal=journal)
+    assert np.isnan(read_storage(tmp_path / "few" / "kinetics_std.sto").data[:, 1:]).all()
+    said = "\n".join(n.text for n in journal.notices if n.kind == "warning")
+    assert "8 frames are too few to tell noise from movement" in said and "usual 6 Hz" in said

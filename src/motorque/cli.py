@@ -167,7 +167,13 @@ def build_parser() -> argparse.ArgumentParser:
         default="estimated",
         help="ground forces without --loads: found in the motion, none, or of spheres on a floor at height 0",
     )
-    sub.add_argument("--rates", metavar="METHOD", help="way to velocities and accelerations, such as central")
+    sub.add_argument(
+        "--rates",
+        metavar="METHOD",
+        help="way to velocities and accelerations: auto (as the recording's own noise asks for; the default), "
+        "butterworth, spline, savitzky-golay, rts, central",
+    )
+    sub.add_argument("--cutoff", type=float, metavar="HZ", help="low-pass cutoff of butterworth (if alone) or spline")
     _interval(sub)
 
     sub = add("refine", cli_steps.refine, "Take noise out of SMPL poses or of a model's motion, by mechanics.")

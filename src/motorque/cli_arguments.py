@@ -262,9 +262,12 @@ def check_two_outputs(first: Path, second: Path) -> None:
 TORQUE_RESULTS = (
     "torques.csv",
     "torques.npz",
+    "kinematics.mot",
+    "kinematics_std.sto",
     "kinetics.sto",
     "kinetics_std.sto",
     "loads.mot",
+    "loads_std.sto",
     "poses.npz",
     "segments.csv",
     "summary.json",

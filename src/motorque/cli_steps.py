@@ -209,6 +209,7 @@ def torques(options: argparse.Namespace, journal: Journal, progress: Progress) -
         loads=options.loads,
         contact=options.contact,
         rates=options.rates,
+        cutoff=options.cutoff,
         start=options.start,
         end=options.end,
         journal=journal,

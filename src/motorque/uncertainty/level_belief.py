@@ -75,7 +75,8 @@ def belief(fit: AdaptiveFit, values: Array, *, order: int, lasting: bool = True)
     squares = z**2
     mobility = 1 / (np.diff(fit.basis[:, free], n=order, axis=0) ** 2).sum(0)
     own = _spectrum(frames, fit.white_share, fit.kept)
-    gain = 1 - fit.spread[free] ** 2 / own[free, None]
+    # The posterior variance is the gain times the noise's.
+    gain = fit.spread[free] ** 2 / own[free, None]
     reach = 10 * (squares / mobility[:, None]).max(initial=1e-300)
     levels = np.exp(np.linspace(np.log(1e-2 / mobility.max()), np.log(max(reach, 1e2 / mobility.max())), LEVELS))
     guesses = _guesses(own, frames, fit, lasting)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from motorque.files.external_loads import write_loads
-from motorque.files.motion_files import write_kinetics
+from motorque.files.motion_files import write_kinetics, write_motion
 from motorque.files.output import write_text
 from motorque.files.smpl_poses import write_poses
 from motorque.journal import Journal
@@ -24,9 +24,11 @@ from motorque.series import Kinetics, Loads, Motion, Poses
 from motorque.skeleton.skeleton import Skeleton
 from motorque.skeleton.smpl import SMPL_JOINTS
 from motorque.skeleton.smpl_names import segment_of
-from motorque.uncertainty.pose_bands import TorqueBands
+from motorque.uncertainty.bands import Bands
 from motorque.workflows.clock import Clock, versions
+from motorque.workflows.error_bars import with_error_bars, write_error_bars
 from motorque.workflows.recording import input_file
+from motorque.workflows.torque_rates import Moving
 
 Array = NDArray[np.float64]
 
@@ -42,10 +44,10 @@ class TorqueRun:
         upright: Rotation of the poses' world into SMPL's own, shape [3, 3].
         skeleton: The person's skeleton under anatomical names, rotations as axis-angle.
         result: Torques and the rest.
-        bands: Standard deviations, or None.
+        bands: Standard deviations at the frames that are reported, or None.
         loads: Ground forces at the poses' times, measured or found in the motion, or None.
         contact: Where forces from outside come from: ``measured``, ``estimated``, ``spheres`` or ``none``.
-        rates: Way to velocities and accelerations.
+        moved: How velocities and accelerations came about.
         kept: Frames to report, shape [T], bool.
     """
 
@@ -55,10 +57,10 @@ class TorqueRun:
     upright: Array
     skeleton: Skeleton
     result: SMPLDynamicsOutput
-    bands: TorqueBands | None
+    bands: Bands | None
     loads: Loads | None
     contact: str
-    rates: str
+    moved: Moving
     kept: NDArray[np.bool_]
 
     @property
@@ -70,11 +72,18 @@ class TorqueRun:
         """Reported frames of vectors in SMPL's world, shape [T, ..., 3], in the axes of the poses' own."""
         return np.asarray(vectors.detach().numpy()[self.kept] @ self.upright)
 
-    def kinetics(self) -> Kinetics:
-        """Generalized forces: moments in the axes of each joint's parent, the root's in SMPL's world."""
+    def outcome(self) -> tuple[Motion, Kinetics, Loads | None]:
+        """Reported frames of the motion, the generalized forces and the loads, with their standard deviations.
+
+        Moments are in the axes of each joint's parent, the root's in SMPL's world.
+        """
         tau = self.result.motion.masked(self.result.tau).detach().numpy()[self.kept]
-        std = None if self.bands is None else self.bands.tau[self.kept]
-        return Kinetics(self.times, tau, self.skeleton.coordinate_names, std)
+        motion = Motion(self.times, self.motion.values[self.kept], self.motion.names)
+        kinetics = Kinetics(self.times, tau, self.skeleton.coordinate_names)
+        loads = None if self.loads is None else self.loads.at(self.times)
+        nothing = Loads(self.times, ())
+        motion, kinetics, with_bars = with_error_bars(self.bands, motion, kinetics, loads or nothing)
+        return motion, kinetics, None if loads is None else with_bars
 
 
 def write_torques(folder: Path, run: TorqueRun) -> None:
@@ -82,7 +91,8 @@ def write_torques(folder: Path, run: TorqueRun) -> None:
 
     ``torques.csv`` and ``torques.npz`` have the moment by the parent on the child about each joint in the axes of the
     poses' world, by SMPL's names; ``kinetics.sto`` the same in the axes of each joint's parent, with the names of
-    `skeleton.smpl_names`; ``kinetics_std.sto`` its standard deviations; ``loads.mot`` ground forces, if there are any;
+    `skeleton.smpl_names`; ``kinematics.mot`` the rotation vectors as they were smoothed; ``loads.mot`` ground forces,
+    if there are any; ``kinematics_std.sto``, ``kinetics_std.sto`` and ``loads_std.sto`` their standard deviations;
     ``poses.npz`` the poses on SMPL's 24 joints; ``segments.csv`` the body that all of it rests on.
     """
     torques = run.in_poses_world(run.result.torques)
@@ -97,20 +107,18 @@ def write_torques(folder: Path, run: TorqueRun) -> None:
         "torques_parent": run.result.torques_in("parent").detach().numpy()[run.kept],
     }
     if run.bands is not None:
-        arrays["torques_parent_std"] = np.concatenate(
-            [run.bands.tau[run.kept][:, None, :3], run.bands.tau[run.kept][:, 6:].reshape(-1, 23, 3)], axis=1
-        )
+        std = run.bands.torques
+        arrays["torques_parent_std"] = np.concatenate([std[:, None, :3], std[:, 6:].reshape(-1, 23, 3)], axis=1)
     with open(folder / "torques.npz", "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     columns = [f"{joint}_{axis} [N·m]" for joint in SMPL_JOINTS for axis in "xyz"]
     _write_csv(folder / "torques.csv", ["time [s]", *columns], np.column_stack([run.times, torques.reshape(-1, 72)]))
-    kinetics = run.kinetics()
+    motion, kinetics, loads = run.outcome()
+    write_motion(folder / "kinematics.mot", motion, run.skeleton)
     write_kinetics(folder / "kinetics.sto", kinetics, run.skeleton)
-    if kinetics.std is not None:
-        spread = Kinetics(kinetics.times, kinetics.std, kinetics.names)
-        write_kinetics(folder / "kinetics_std.sto", spread, run.skeleton, name="Standard deviations")
-    if run.loads is not None:
-        write_loads(folder / "loads.mot", run.loads.at(run.times))
+    if loads is not None:
+        write_loads(folder / "loads.mot", loads)
+    write_error_bars(folder, run.bands, motion, kinetics, loads, run.skeleton)
     write_poses(folder / "poses.npz", run.poses.frames(run.kept))
     _write_segments(folder / "segments.csv", run.skeleton)
 
@@ -143,7 +151,7 @@ def torque_analysis(
     run: TorqueRun, files: Sequence[tuple[str | Path | None, str]], *, command: str, journal: Journal, clock: Clock
 ) -> Analysis:
     """What the report of a run is made from."""
-    motion = Motion(run.times, run.motion.values[run.kept], run.motion.names)
+    motion, kinetics, loads = run.outcome()
     body = forward_kinematics(run.skeleton, torch.as_tensor(motion.values))
     state = run.result.motion
     height = run.poses.height
@@ -157,14 +165,16 @@ def torque_analysis(
         body_rotation=body.rotation.numpy(),
         body_position=body.position.numpy(),
         center_of_mass=center_of_mass(run.skeleton, body).numpy(),
-        loads=None if run.loads is None else run.loads.at(run.times),
+        loads=loads,
         loads_measured=run.contact == "measured",
-        kinetics=run.kinetics(),
+        kinetics=kinetics,
         inputs=tuple(input_file(Path(path), role) for path, role in files if path is not None),
         settings={
             "body": "SMPL's 24 joints, de Leva (1996); see segments.csv",
             "up": run.poses.up,
-            "rates": run.rates,
+            "rates": run.moved.way,
+            "cutoff_hz": run.moved.cutoff,
+            "rates_reason": run.moved.reason,
             "contact": run.contact,
             "draws": 0 if run.bands is None else run.bands.draws,
             "start_s": float(run.times[0]),
@@ -174,5 +184,6 @@ def torque_analysis(
         command=command,
         journal=journal,
         timings=clock.seconds,
+        bands=run.bands,
         angles_from="Components of each joint’s rotation vector in the axes of its parent, from SMPL poses.",
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation, Slerp
 from torch import Tensor
 
 from motorque.errors import DataError, ModelError
@@ -31,14 +30,16 @@ from motorque.report.write import write_report
 from motorque.series import Loads, Motion, Poses
 from motorque.series.markers import within
 from motorque.series.poses import Up
-from motorque.signals.pose_rates import PoseRates
+from motorque.signals.rotation_vectors import without_leaps
 from motorque.skeleton.anthropometry import BODY_MASS, STATURE, Sex
 from motorque.skeleton.skeleton import Skeleton
 from motorque.skeleton.smpl import SMPL_JOINTS, smpl, smpl_positions
 from motorque.skeleton.smpl_names import anatomical_name, with_anatomical_names
-from motorque.uncertainty.pose_bands import TorqueBands, estimate_pose_noise, torque_bands
+from motorque.uncertainty.bands import Bands
+from motorque.uncertainty.smpl_bands import bands_of_poses
 from motorque.workflows.clock import Clock
 from motorque.workflows.torque_files import TorqueRun, torque_analysis, write_torques
+from motorque.workflows.torque_rates import AUTO, Moving, check_rates, moving
 from motorque.workflows.trial_loads import loads_from_file, wrenches_on_bodies
 
 Array = NDArray[np.float64]
@@ -52,9 +53,6 @@ CONTACT_CUTOFF = 6.0
 CONTACTS = ("estimated", "none", "spheres")
 """Ways to ground forces where none were measured: found in the motion as `motorque loads` does; none; or those of
 spheres under the feet that press into a floor at height 0, only as good as the poses are on the floor."""
-
-DEFAULT_RATES = "butterworth"
-"""Way to velocities and accelerations: a low-pass filter of 6 Hz before differences are taken, as usual for gait."""
 
 # Rotation of the world of poses into SMPL's own, with y up
 _UPRIGHT: dict[Up, Array] = {
@@ -79,6 +77,7 @@ def torques_step(
     loads: str | Path | None = None,
     contact: str = "estimated",
     rates: str | None = None,
+    cutoff: float | None = None,
     start: float | None = None,
     end: float | None = None,
     journal: Journal | None = None,
@@ -89,8 +88,9 @@ def torques_step(
 
     Args:
         path: The poses, as :func:`motorque.fitting.load_poses.load_poses` reads them.
-        out: Folder for ``torques.csv``, ``torques.npz``, ``kinetics.sto``, ``kinetics_std.sto``, ``loads.mot``,
-            ``poses.npz``, ``segments.csv``, ``summary.json``, ``report.html`` and ``tables/``.
+        out: Folder for ``torques.csv``, ``torques.npz``, ``kinematics.mot``, ``kinetics.sto``, ``loads.mot``, the
+            standard deviations of these three (``…_std.sto``), ``poses.npz``, ``segments.csv``, ``summary.json``,
+            ``report.html`` and ``tables/``.
         skeleton: The ``.asf`` of an ``.amc``.
         fps: Frames per second; the file's own if None.
         mass: Body mass [kg]; the file's, else the mean of de Leva's people.
@@ -101,8 +101,9 @@ def torques_step(
         loads: Measured ground forces (``.mot``) or an ``ExternalLoads`` file, in ground: X is the poses' forward axis,
             Y their up axis and Z the person's right.
         contact: One of :data:`CONTACTS`, where no loads are given.
-        rates: Way to velocities and accelerations, a name of ``motorque.signals.pose_rates.METHODS``;
-            :data:`DEFAULT_RATES` if None.
+        rates: Way to velocities and accelerations, one of `torque_rates.RATES`: ``auto`` smooths as the recording's own
+            noise and movement ask for; the default, unless there is a cutoff.
+        cutoff: Low-pass cutoff [Hz] of ``butterworth`` or ``spline``.
         start: First time [s].
         end: Last time [s].
         journal: Every repair, assumption and warning; also in the report.
@@ -120,7 +121,7 @@ def torques_step(
     clock = Clock(progress)
     if contact not in CONTACTS:
         raise DataError(f"contact is {', '.join(CONTACTS)}, got {contact!r}")
-    method = rates or DEFAULT_RATES
+    check_rates(rates, cutoff)
     with OutputFolder(out) as folder:
         with clock("reading the poses", 0.05):
             body = None if model is None else read_smpl_model(model)
@@ -134,10 +135,9 @@ def torques_step(
                 check_cover(given.times, poses.times[kept], what=str(loads))
         with clock("forces from outside", 0.2):
             upright = in_smpls_world(poses)
-            layer, skeleton_here = _person(upright, method, contact if given is None else "none", journal)
-            moving = layer.rates(torch.as_tensor(upright.rotations), torch.as_tensor(upright.translation), upright.rate)
-            smoothed = _as_smoothed(upright, moving, journal)
-            motion = Motion(poses.times, _coordinates(smoothed), skeleton_here.coordinate_names)
+            moved = moving(upright, rates, cutoff, journal)
+            layer, skeleton_here = _person(upright, contact if given is None else "none", journal)
+            motion = Motion(poses.times, _coordinates(moved.poses), skeleton_here.coordinate_names)
             found: Loads | None = None
             wrenches: dict[str, Wrench] | None = None
             if given is not None and loads is not None:
@@ -149,14 +149,16 @@ def torques_step(
                     Path(loads), given, skeleton_here, motion, upright=same, turn=same, cutoff=None, journal=journal
                 )
             elif contact == "estimated":
-                found = _contact(skeleton_here, motion, smoothed is upright, journal)
+                found = _contact(skeleton_here, motion, moved.raw, journal)
             if found is not None:
                 wrenches = _in_world(wrenches_on_bodies(found), layer)
         with clock("inverse dynamics", 0.5):
-            result = layer.from_rates(moving, wrenches)
+            result = layer.from_rates(moved.rates, wrenches)
             _say_root(result, found is not None or contact == "spheres", layer, kept, journal)
         with clock("error bars", 0.6):
-            bands = _bands(layer, upright, wrenches, kept, journal)
+            tau = result.motion.masked(result.tau).detach().numpy()
+            bands = _bands(skeleton_here, moved, motion, tau, found, contact if given is None else "measured", journal)
+            bands = None if bands is None else bands.between(start, end)
         with clock("writing files", 0.8):
             run = TorqueRun(
                 path=path,
@@ -168,7 +170,7 @@ def torques_step(
                 bands=bands,
                 loads=found,
                 contact="measured" if given is not None else contact,
-                rates=method,
+                moved=moved,
                 kept=kept,
             )
             write_torques(folder.path, run)
@@ -198,7 +200,7 @@ def _check_frames(poses: Poses, kept: NDArray[np.bool_], path: Path) -> None:
         )
 
 
-def _person(poses: Poses, method: str, contact: str, journal: Journal) -> tuple[SMPLDynamics, Skeleton]:
+def _person(poses: Poses, contact: str, journal: Journal) -> tuple[SMPLDynamics, Skeleton]:
     """The layer of a person, and the skeleton under the names that contact and report know."""
     mass, height, joints = poses.mass, poses.height, poses.joint_positions
     mean = "the mean of women and men" if poses.sex == "unknown" else "their mean"
@@ -217,59 +219,18 @@ def _person(poses: Poses, method: str, contact: str, journal: Journal) -> tuple[
         height=height,
         sex=poses.sex,
         joint_positions=rest,
-        rates=method,
         contact="hunt-crossley" if contact == "spheres" else None,
     )
     body = smpl(mass=mass, height=height, sex=poses.sex, joint_positions=rest, rotations="axis-angle")
     return layer, with_anatomical_names(body)
 
 
-def _bridged(poses: Poses) -> Poses:
-    """The poses without gaps, each joint turned evenly across its own; ends are held."""
-    if poses.known.all():
-        return poses
-    times, rotations = poses.times, poses.rotations.copy()
-    for joint in range(rotations.shape[1]):
-        seen = np.isfinite(rotations[:, joint, 0, 0])
-        if seen.sum() < 2:
-            rotations[:, joint] = rotations[:, joint][seen][0] if seen.any() else np.eye(3)
-        elif not seen.all():
-            between = Slerp(times[seen], Rotation.from_matrix(rotations[seen, joint]))
-            rotations[:, joint] = between(np.clip(times, *times[seen][[0, -1]])).as_matrix()
-    there = np.isfinite(poses.translation[:, 0])
-    places = [np.interp(times, times[there], poses.translation[there, axis]) for axis in range(3)]
-    return dataclasses.replace(poses, rotations=rotations, translation=np.stack(places, axis=1))
-
-
 def _coordinates(poses: Poses) -> Array:
     """Positions of the axis-angle skeleton without leaps of rotation vectors from one side of a half turn to the other;
     shape [T, 75].
     """
-    vectors = poses.rotation_vectors
-    for frame in range(1, len(vectors)):
-        angle = np.linalg.norm(vectors[frame], axis=-1, keepdims=True)
-        axis = vectors[frame] / np.maximum(angle, 1e-9)
-        # The same rotation is any whole turn more about its axis: the one nearest to the frame before.
-        along = (vectors[frame - 1] * axis).sum(-1, keepdims=True)
-        vectors[frame] += 2 * np.pi * np.round((along - angle) / (2 * np.pi)) * axis
+    vectors = without_leaps(poses.rotation_vectors)
     return smpl_positions(torch.as_tensor(vectors), torch.as_tensor(poses.translation)).numpy()
-
-
-def _as_smoothed(poses: Poses, rates: PoseRates, journal: Journal) -> Poses:
-    """The poses as the way to rates has smoothed them, without gaps; the given ones where neither is of use."""
-    smoothed = dataclasses.replace(
-        poses, rotations=rates.rotation.detach().numpy(), translation=rates.translation.detach().numpy()
-    )
-    missing = ~smoothed.known
-    if missing.any():
-        journal.repair(
-            f"{int(missing.sum())} missing frames are bridged evenly for finding contact and for the pictures; their "
-            "torques are left out",
-            "poses",
-        )
-        return _bridged(smoothed)
-    same = np.allclose(smoothed.rotations, poses.rotations, atol=1e-9)
-    return poses if same else smoothed
 
 
 def _contact(skeleton: Skeleton, motion: Motion, raw: bool, journal: Journal) -> Loads | None:
@@ -320,28 +281,28 @@ def _say_root(
 
 
 def _bands(
-    layer: SMPLDynamics,
-    poses: Poses,
-    loads: Mapping[str, Wrench] | None,
-    kept: NDArray[np.bool_],
+    skeleton: Skeleton,
+    moved: Moving,
+    motion: Motion,
+    torques: Array,
+    loads: Loads | None,
+    contact: str,
     journal: Journal,
-) -> TorqueBands | None:
-    noise = estimate_pose_noise(poses)
-    if noise is None:
-        journal.warn(
-            "too few frames follow each other to tell the poses' noise, so torques have no error bars", "bands"
-        )
+) -> Bands | None:
+    """Error bars; None, said before, where the recording does not tell its noise."""
+    if moved.smoothed is None:
         return None
-    bands = torque_bands(layer, poses, noise, loads=loads)
-    body = np.nanmean(bands.torques[kept][:, 1:], axis=(0, 2))
-    worst = int(body.argmax()) + 1
-    journal.info(
-        f"the poses' noise from frame to frame is {np.median(noise.rotation):.2g} rad (median of joints; largest "
-        f"{noise.rotation.max():.2g} rad at {SMPL_JOINTS[int(noise.rotation.argmax())]}) and "
-        f"{1000 * noise.translation.mean():.1f} mm of the root; from it torques get a standard deviation of "
-        f"{np.median(body):.2g} N·m (median of joints; {SMPL_JOINTS[worst]} has {body[worst - 1]:.2g}), "
-        f"by {bands.draws} draws through the whole chain. Not in these bands: errors that last longer than a few "
-        "frames, what smoothing takes away, masses, joint centres and how contact follows the noise",
-        "bands",
+    bands = bands_of_poses(
+        skeleton,
+        moved.smoothed,
+        motion=motion,
+        torques=torques,
+        loads=loads,
+        estimated=contact == "estimated",
+        same=moved.way == AUTO,
     )
+    if contact == "spheres":
+        excluded = {k: v for k, v in bands.excluded.items() if k != "forces from outside"}
+        excluded["forces of the spheres"] = "a centimetre of height is hundreds of newtons; no band here holds that"
+        bands = dataclasses.replace(bands, excluded=excluded)
     return bands
