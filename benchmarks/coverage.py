@@ -325,8 +325,8 @@ def main() -> None:
                     for row in run(case, kind, size, options.draws, options.method, options.seed):
                         rows.append(row)
                         print(line(row), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
+                    if options.json:  # after each case: the whole takes half an hour
+                        options.json.write_text(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":

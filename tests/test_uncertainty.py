@@ -161,7 +161,8 @@ def test_the_size_of_white_noise_is_found(walk: Walk, size: float) -> None:
     markers = noisy(walk, size)
     found = inverse_kinematics(walk.skeleton, markers)
 
-    noise, tissue, offset = estimate_marker_noise(marker_gain(walk.skeleton, markers, found.motion.values))
+    gain = marker_gain(walk.skeleton, markers, found.motion.values)
+    noise, tissue, offset = estimate_marker_noise(gain.residual, gain.mixing)
 
     assert noise.typical == pytest.approx(size, rel=0.05)
     assert np.sqrt(tissue.typical**2 + offset.typical**2) < 0.15 * size

@@ -12,7 +12,7 @@ from motorque.errors import DataError
 from motorque.mechanics.twists import coordinate_bodies
 from motorque.series import Loads
 from motorque.skeleton.skeleton import GROUND, Skeleton
-from motorque.uncertainty.evidence import LoadEvidence, MarkerEvidence
+from motorque.uncertainty.evidence import EvidencePiece, LoadEvidence
 from motorque.uncertainty.following_loads import following_loads, of_load
 from motorque.uncertainty.missed_signal import missed_signal
 from motorque.uncertainty.propagate import Chain, marker_offsets_in_coordinates, torque_noise_power
@@ -21,6 +21,7 @@ from motorque.uncertainty.smoothing_bias import (
     RESIDUAL_SLOPE,
     TORQUE_SLOPE,
     SignalSpectrum,
+    calm_spectrum,
     lost_variance,
     signal_spectrum,
     smoothing_loss,
@@ -82,7 +83,7 @@ def with_loads(chain: Chain, measured: LoadEvidence, loads: Loads, *, estimated:
 
 
 def with_sources(
-    chain: Chain, torque: TorqueGain, evidence: MarkerEvidence, measured: LoadEvidence, chosen: Iterable[str]
+    chain: Chain, torque: TorqueGain, evidence: EvidencePiece, measured: LoadEvidence, chosen: Iterable[str]
 ) -> Chain:
     """The chain with the noise that a band shall hold."""
     chosen = tuple(chosen)
@@ -115,7 +116,7 @@ def with_sources(
     )
 
 
-def torque_spectrum(chain: Chain, gain: TorqueGain, evidence: MarkerEvidence, measured: LoadEvidence) -> SignalSpectrum:
+def torque_spectrum(chain: Chain, gain: TorqueGain, evidence: EvidencePiece, measured: LoadEvidence) -> SignalSpectrum:
     """The sines that the torques of the unsmoothed motion and loads are made of, noise taken off.
 
     In torques inertia and ground forces offset each other as they do, which they would not if each were continued by
@@ -123,7 +124,7 @@ def torque_spectrum(chain: Chain, gain: TorqueGain, evidence: MarkerEvidence, me
     spectrum down to its start.
     """
     smoother, frames = chain.smoother, chain.smoother.frames
-    raw = Smoother.of(frames, smoother.rate, None)(evidence.found.values)
+    raw = Smoother.of(frames, smoother.rate, None)(evidence.coordinates)
     tau = generalized_forces(chain.skeleton, chain.motion, chain.wrenches)
     tau = np.pad(tau, ((0, 0), (0, gain.motion.shape[2] - tau.shape[1])))
     tau = tau + np.einsum("ktvq,ktq->tv", gain.motion, raw - chain.motion, optimize=True)
@@ -135,4 +136,5 @@ def torque_spectrum(chain: Chain, gain: TorqueGain, evidence: MarkerEvidence, me
     root = [chain.skeleton.parents[body] == GROUND for body in coordinate_bodies(chain.skeleton)]
     slope = np.full(tau.shape[1], TORQUE_SLOPE)
     slope[: len(root)][root] = RESIDUAL_SLOPE
-    return signal_spectrum(np.asarray(tau, dtype=np.float64), smoother.rate, noise, slope=slope, order=1)
+    tau = evidence.bridged(np.asarray(tau, dtype=np.float64))
+    return calm_spectrum(tau, smoother.rate, noise, slope=slope, order=1)

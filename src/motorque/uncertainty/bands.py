@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,16 +16,20 @@ from motorque.series import Kinetics, Load, Loads, Markers, Motion
 from motorque.series.markers import within
 from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.assembly import chain_of, with_loads, with_sources
-from motorque.uncertainty.evidence import MarkerEvidence, load_evidence, marker_evidence
+from motorque.uncertainty.evidence import (
+    MarkerEvidence,
+    load_evidence,
+    marker_evidence,
+    pieces,
+    rows_of_loads,
+    rows_of_motion,
+)
 from motorque.uncertainty.following_loads import of_load
 from motorque.uncertainty.marker_noise import NoisePart
 from motorque.uncertainty.model_errors import MODEL_SOURCES, ModelErrors, model_spreads
 from motorque.uncertainty.monte_carlo import monte_carlo
-from motorque.uncertainty.propagate import (
-    Chain,
-    Spread,
-    propagate,
-)
+from motorque.uncertainty.propagate import Chain, Spread, propagate
+from motorque.uncertainty.smoother import Smoother
 from motorque.uncertainty.torque_gain import TorqueGain
 
 Array = NDArray[np.float64]
@@ -42,6 +46,9 @@ SOURCES = (
 
 NOTHING = 1e-5
 """Size of noise that is none [m]."""
+
+MARGIN = 32
+"""Frames that a piece of a long recording sees beside the filter's reach, so that its seams do not show."""
 
 Method = Literal["monte carlo", "linear"]
 
@@ -166,22 +173,78 @@ def bands_of_analysis(
     evidence = marker_evidence(skeleton, markers, found, weights=weights) if evidence is None else evidence
     measured = load_evidence(loads, plates)
     smoothed = np.stack([motion.values, rate, acceleration])
-    chain = chain_of(skeleton, evidence.gain.coupling, smoothed, loads, found.rate, cutoff)
-    chain, gain = with_loads(chain, measured, loads, estimated=plates is None)
-    chain = with_sources(chain, gain, evidence, measured, chosen)
+    frames = smoothed.shape[1]
+    if not (evidence.frames == frames == len(loads.times)):
+        raise DataError(
+            f"bands: {evidence.frames} frames of coordinates, {frames} smoothed and {len(loads.times)} of loads; give "
+            "them at the same frames"
+        )
     model_errors = model_errors or ModelErrors()
-    model = model_spreads(chain, gain, loads, model_errors) if set(chosen) & set(MODEL_SOURCES) else {}
-    bands = bands_of_chain(chain, gain, motion, loads, chosen, model=model, method=method, draws=draws, seed=seed)
-    angles, torques = bands.angles.copy(), bands.torques.copy()
-    told = evidence.gain.told
-    angles[:, list(evidence.gain.free)] = np.where(told, angles[:, list(evidence.gain.free)], np.nan)
-    # Where markers fail that are there otherwise, the pose is a guess, and so is what it takes to move there.
-    torques[(told.any(0) & ~told).any(1)] = np.nan
-    included = {name: _size(name, evidence.parts, chain, model_errors) for name in bands.by_source}
+    result: list[tuple[Bands, slice, slice]] = []
+    for number, (rows, kept) in enumerate(pieces(frames, Smoother.reach_of(found.rate, cutoff) + MARGIN)):
+        piece, plate, own = evidence.between(rows), measured.between(rows), rows_of_loads(loads, rows)
+        chain = chain_of(skeleton, piece.gain.coupling, smoothed[:, rows], own, found.rate, cutoff)
+        chain, gain = with_loads(chain, plate, own, estimated=plates is None)
+        chain = with_sources(chain, gain, piece, plate, chosen)
+        model = model_spreads(chain, gain, own, model_errors) if set(chosen) & set(MODEL_SOURCES) else {}
+        bands = bands_of_chain(
+            chain, gain, rows_of_motion(motion, rows), own, chosen,
+            model=model, method=method, draws=draws, seed=seed + number,
+            kept=slice(kept.start - rows.start, kept.stop - rows.start),
+        )  # fmt: skip
+        said = {name: _size(name, evidence.parts, chain, model_errors) for name in bands.by_source}
+        bands = _where_told(bands, list(evidence.free), piece.gain.told, evidence.told)
+        result.append((dataclasses.replace(bands, included=said), rows, kept))
+    bands = _joined(result)
     excluded = {name: "switched off" for name in SOURCES if name not in chosen}
     excluded |= {n: f"an option ({_size(n, {}, chain, model_errors)})" for n in MODEL_SOURCES if n not in chosen}
-    excluded |= {n: "none was found" for n in chosen if n not in included}
-    return dataclasses.replace(bands, angles=angles, torques=torques, included=included, excluded=excluded)
+    excluded |= {n: "none was found" for n in chosen if n not in bands.included}
+    return dataclasses.replace(bands, excluded=excluded)
+
+
+def _where_told(bands: Bands, free: list[int], told: NDArray[np.bool_], ever: NDArray[np.bool_]) -> Bands:
+    """The bands where markers tell the free coordinates, [T, n], or ever do, [n]; NaN elsewhere."""
+    angles, torques = bands.angles.copy(), bands.torques.copy()
+    angles[:, free] = np.where(told, angles[:, free], np.nan)
+    # Where markers fail that are there otherwise, the pose is a guess, and so is what it takes to move there.
+    torques[(ever & ~told).any(1)] = np.nan
+    return dataclasses.replace(bands, angles=angles, torques=torques)
+
+
+def _joined(found: list[tuple[Bands, slice, slice]]) -> Bands:
+    """The bands of a recording from those of its pieces, each with its rows and those of them that are kept."""
+    first = found[0][0]
+    if len(found) == 1:
+        return first
+    inner = [slice(kept.start - rows.start, kept.stop - rows.start) for _, rows, kept in found]
+    parts = [bands for bands, _, _ in found]
+
+    def rows(of: Callable[[Bands], Array]) -> Array:
+        return np.concatenate([of(bands)[kept] for bands, kept in zip(parts, inner, strict=True)])
+
+    def overall(source: str, of: str) -> Array:
+        sizes = [p.by_source[source][of] if source in p.by_source else np.zeros_like(first.times[:1]) for p in parts]
+        weights = [kept.stop - kept.start for kept in inner]
+        return np.asarray(np.sqrt(sum(w * x**2 for w, x in zip(weights, sizes, strict=True)) / sum(weights)))
+
+    def load(name: str) -> LoadBand:
+        return LoadBand(
+            rows(lambda b: b.loads[name].force),
+            rows(lambda b: b.loads[name].point),
+            rows(lambda b: b.loads[name].moment),
+        )
+
+    sources = list(dict.fromkeys(name for p in parts for name in p.by_source))
+    said = {name: text for p in reversed(parts) for name, text in p.included.items()}
+    return dataclasses.replace(
+        first,
+        times=rows(lambda b: b.times),
+        angles=rows(lambda b: b.angles),
+        torques=rows(lambda b: b.torques),
+        loads={name: load(name) for name in first.loads},
+        by_source={s: {of: overall(s, of) for of in ("angles", "torques")} for s in sources},
+        included={s: said[s] for s in sources if s in said},
+    )
 
 
 def bands_of_chain(
@@ -195,8 +258,12 @@ def bands_of_chain(
     method: Method,
     draws: int,
     seed: int,
+    kept: slice = slice(None),
 ) -> Bands:
-    """Error bars of a chain with its noise, by one method or the other; see :func:`bands_of_analysis`."""
+    """Error bars of a chain with its noise, by one method or the other; see :func:`bands_of_analysis`.
+
+    ``kept`` are the frames whose sources are summed up.
+    """
     nv = chain.skeleton.nv
     model = {name: s for name, s in (model or {}).items() if name in chosen}
     spreads = {name: s for name, s in propagate(chain, gain).items() if name in chosen} | model
@@ -225,7 +292,7 @@ def bands_of_chain(
         np.sqrt(total.torques[:, :nv]),
         bars,
         {
-            name: {"angles": np.sqrt(s.angles.mean(0)), "torques": np.sqrt(s.torques[:, :nv].mean(0))}
+            name: {"angles": np.sqrt(s.angles[kept].mean(0)), "torques": np.sqrt(s.torques[kept, :nv].mean(0))}
             for name, s in spreads.items()
         },
         {},

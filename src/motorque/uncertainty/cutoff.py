@@ -17,12 +17,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from motorque.errors import DataError
 from motorque.mechanics.twists import coordinate_bodies
 from motorque.series import Loads, Motion
 from motorque.signals import butterworth
 from motorque.skeleton.skeleton import GROUND, Skeleton
 from motorque.uncertainty.assembly import chain_of, torque_spectrum, with_loads
-from motorque.uncertainty.evidence import LoadEvidence, MarkerEvidence, load_evidence
+from motorque.uncertainty.evidence import (
+    EvidencePiece,
+    LoadEvidence,
+    MarkerEvidence,
+    load_evidence,
+    pieces,
+    rows_of_loads,
+)
 from motorque.uncertainty.propagate import Chain, torque_noise_power
 from motorque.uncertainty.smoother import amplitude
 from motorque.uncertainty.smoothing_bias import SignalSpectrum
@@ -32,6 +40,12 @@ Array = NDArray[np.float64]
 
 LOWEST, HIGHEST, STEP = 3.0, 20.0, 0.5
 """Cutoffs that are tried [Hz]: below 3 Hz walking itself is lost; above 20 Hz soft tissue moves, not the skeleton."""
+
+MOST_PIECES = 4
+"""Pieces of a long recording that the cutoff is told from."""
+
+FILTERS = 80
+"""Most cutoffs that residual analysis looks at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,28 +100,46 @@ def choose_cutoff(
         loads: Loads on bodies, smoothed alike.
         plates: Measured loads before any filter, or None; as for ``bands_of_analysis``.
         cutoff: The cutoff that motion and loads went through [Hz].
+
+    Raises:
+        DataError: The recording is sampled too slowly for any cutoff, or arrays do not belong together.
     """
     measured = load_evidence(loads, plates)
-    smoothed = np.stack([motion.values, rate, acceleration])
-    chain = chain_of(skeleton, evidence.gain.coupling, smoothed, loads, evidence.found.rate, cutoff)
-    chain, gain = with_loads(chain, measured, loads, estimated=plates is None)
-    torques = torque_spectrum(chain, gain, evidence, measured)
-    return _least_error(skeleton, chain, gain, evidence, measured, torques)
+    rate_hz, tried = evidence.found.rate, cutoffs(evidence.found.rate)
+    if not len(tried):
+        raise DataError(f"at {rate_hz:g} frames a second no cutoff of {LOWEST:g} Hz or more can be told")
+    noise, loss = np.zeros(len(tried)), np.zeros(len(tried))
+    residual, validation = [], []
+    some = pieces(len(motion.times), 0)
+    for _, rows in some[:: max(1, len(some) // MOST_PIECES)]:
+        piece, plate = evidence.between(rows), measured.between(rows)
+        own = rows_of_loads(loads, rows)
+        smoothed = np.stack([motion.values[rows], rate[rows], acceleration[rows]])
+        chain = chain_of(skeleton, piece.gain.coupling, smoothed, own, rate_hz, cutoff)
+        chain, gain = with_loads(chain, plate, own, estimated=plates is None)
+        passed, lost = expected_errors(chain, gain, piece, plate, torque_spectrum(chain, gain, piece, plate), tried)
+        noise, loss = noise + passed, loss + lost
+        residual.append(residual_analysis(piece.values, rate_hz))
+        validation.append(cross_validation(piece.values, rate_hz))
+    scale = 1 / len(residual)
+    return _least_error(tried, scale * noise, scale * loss, float(np.median(residual)), float(np.median(validation)))
 
 
-def _least_error(
-    skeleton: Skeleton,
+def expected_errors(
     chain: Chain,
     gain: TorqueGain,
-    evidence: MarkerEvidence,
+    evidence: EvidencePiece,
     measured: LoadEvidence,
     torques: SignalSpectrum,
-) -> CutoffChoice:
+    tried: Array,
+) -> tuple[Array, Array]:
+    """Mean square over joints of the torque errors by noise and by what the filter takes at some cutoffs, shape [C]."""
+    skeleton = chain.skeleton
     rate, frames = chain.smoother.rate, chain.smoother.frames
-    tried = cutoffs(rate)
     # Nobody exerts the moments on the root: they are what is left over.
     root = [skeleton.parents[body] == GROUND for body in coordinate_bodies(skeleton)]
     joints = [i for i, c in enumerate(skeleton.coordinates) if c.rotational and not root[i]]
+    joints = joints or list(range(skeleton.nv))
     cycles = np.arange(frames // 2 + 1) / frames
     # Skin and misfit wander as slowly as the movement itself: a filter can't take off one without the other.
     moving = [n for name, n in evidence.moving.items() if name == "marker noise"]
@@ -118,9 +150,12 @@ def _least_error(
         noise[number] = _mean(power * amplitude(cycles * rate, rate, cutoff)[:, None] ** 2)
         lost = 1 - amplitude(torques.frequency, rate, cutoff)
         loss[number] = (size * lost[:, None] ** 2).sum(0).mean()
+    return noise, loss
+
+
+def _least_error(tried: Array, noise: Array, loss: Array, residual: float, validation: float) -> CutoffChoice:
     best = int(np.argmin(noise + loss))
     cutoff = float(tried[best])
-    residual, validation = residual_analysis(evidence.values, rate), cross_validation(evidence.values, rate)
     total = np.sqrt(noise[best] + loss[best])
     edge = ""
     if best in (0, len(tried) - 1):
@@ -145,7 +180,8 @@ def residual_analysis(values: Array, rate: float) -> float:
     The residuals at the upper half of the cutoffs lie on a line; where it meets zero frequency it tells the noise, and
     the cutoff is where the residual has that size.
     """
-    tried = np.arange(1.0, 0.4 * rate, 0.5)
+    highest = 0.4 * rate
+    tried = np.arange(min(1.0, 0.5 * highest), highest, max(0.5, highest / FILTERS))
     left = np.stack([np.sqrt(((values - butterworth(values, rate, c)) ** 2).mean(0)) for c in tried])
     upper = slice(len(tried) // 2, None)
     chosen = []
@@ -154,8 +190,12 @@ def residual_analysis(values: Array, rate: float) -> float:
         if slope >= 0 or column.max() <= 0:
             continue
         below = np.flatnonzero(column <= level)
-        chosen.append(tried[below[0]] if len(below) else tried[-1])
-    return float(np.median(chosen)) if chosen else float(tried[-1])
+        first = int(below[0]) if len(below) else len(tried) - 1
+        # Between two cutoffs the residual is taken to fall straight.
+        steep = first > 0 and column[first - 1] > column[first] and len(below)
+        part = (column[first - 1] - level) / (column[first - 1] - column[first]) if steep else 1.0
+        chosen.append(tried[first] - (1 - part) * (tried[first] - tried[max(first - 1, 0)]))
+    return round(2 * float(np.median(chosen))) / 2 if chosen else float(tried[-1])
 
 
 def cross_validation(values: Array, rate: float) -> float:

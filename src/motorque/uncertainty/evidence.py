@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 
+from motorque.errors import DataError
 from motorque.fitting.load_filtering import filter_loads
 from motorque.journal import Journal
-from motorque.series import Loads, Markers, Motion
+from motorque.series import Load, Loads, Markers, Motion
 from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.load_noise import LoadNoise, estimate_load_noise
-from motorque.uncertainty.marker_gain import MarkerGain, marker_gain
+from motorque.uncertainty.marker_gain import MarkerGain, fitted_markers, marker_gain
 from motorque.uncertainty.marker_noise import NoisePart, estimate_marker_noise
 from motorque.uncertainty.propagate import CoordinateNoise
 
@@ -21,10 +25,32 @@ Array = NDArray[np.float64]
 
 MARKER_SOURCES = ("marker noise", "soft tissue", "marker placement")
 
+LONG = 4000
+"""Frames that are taken at once: gains and derivatives of so many take some hundreds of MB, of twenty minutes 20 GB."""
+
+GUESS = 0.5
+"""Standard deviation by marker noise from frame to frame beyond which a coordinate is a guess [rad or m]: its sine and
+cosine are not what derivatives say any more."""
+
+
+def pieces(frames: int, margin: int) -> list[tuple[slice, slice]]:
+    """A recording in pieces of at most :data:`LONG` frames: rows with a margin on either side, and those without it.
+
+    Args:
+        frames: Frames of the recording.
+        margin: Frames before and after a piece that it is to see.
+    """
+    count = -(-frames // LONG)
+    edges = np.linspace(0, frames, count + 1).round().astype(int).tolist()
+    return [
+        (slice(max(0, a - margin), min(frames, b + margin)), slice(a, b))
+        for a, b in zip(edges[:-1], edges[1:], strict=True)
+    ]
+
 
 @dataclass(frozen=True, eq=False)
-class MarkerEvidence:
-    """The markers' noise and the way it takes through inverse kinematics.
+class EvidencePiece:
+    """The markers' noise and the way it takes through inverse kinematics, in some frames.
 
     Args:
         gain: How coordinates follow markers.
@@ -41,7 +67,25 @@ class MarkerEvidence:
     @property
     def values(self) -> Array:
         """The free coordinates, not smoothed, shape [T, n]."""
-        return self.found.values[:, list(self.gain.free)]
+        return self.coordinates[:, list(self.gain.free)]
+
+    @cached_property
+    def coordinates(self) -> Array:
+        """All coordinates, not smoothed, shape [T, nq], as far as markers tell them: see :meth:`bridged`."""
+        return self.bridged(self.found.values)
+
+    def bridged(self, columns: Array) -> Array:
+        """Columns, shape [T, C], bridged where markers fail that are there otherwise.
+
+        The pose is a guess there and jumps; its jumps would pass for movement of the whole recording.
+        """
+        ever = self.gain.told.any(axis=0, keepdims=True)
+        known = np.flatnonzero((ever & ~self.gain.told).sum(1) == 0)
+        frames = len(columns)
+        if len(known) == frames or len(known) < 2:
+            return columns
+        within = np.clip(np.arange(frames), known[0], known[-1])
+        return np.asarray(PchipInterpolator(known, columns[known])(within))
 
     def measurement_power(self) -> Array:
         """Power of the free coordinates' measurement noise at the frequencies k rate / T, shape [T // 2 + 1, n]."""
@@ -50,6 +94,61 @@ class MarkerEvidence:
         if noise is None:
             return np.zeros((len(cycles), len(self.gain.free)))
         return np.outer(noise.process.spectrum(cycles), np.diagonal(noise.covariance.mean(0)))
+
+
+@dataclass(frozen=True, eq=False)
+class MarkerEvidence:
+    """What a recording of markers says of its own noise.
+
+    Args:
+        skeleton: The skeleton with its markers.
+        markers: The measured markers.
+        weights: Marker weights of inverse kinematics, or None.
+        found: What inverse kinematics found, not smoothed.
+        free: The coordinates that the fit varies, n of them.
+        told: Which of them the markers tell in any frame, shape [n].
+        parts: Noise of the markers by source, of :data:`MARKER_SOURCES`.
+        whole: All frames in one piece, if they are not too many.
+    """
+
+    skeleton: Skeleton
+    markers: Markers
+    weights: Mapping[str, float] | None
+    found: Motion
+    free: tuple[int, ...]
+    told: NDArray[np.bool_]
+    parts: Mapping[str, NoisePart]
+    whole: EvidencePiece | None
+
+    @property
+    def frames(self) -> int:
+        """Frames of the recording, T."""
+        return len(self.found.times)
+
+    def between(self, rows: slice) -> EvidencePiece:
+        """The evidence in some frames."""
+        if self.whole is not None and len(range(*rows.indices(self.frames))) == self.frames:
+            return self.whole
+        found = rows_of_motion(self.found, rows)
+        markers = Markers(self.markers.times[rows], self.markers.positions[rows], self.markers.names)
+        gain = marker_gain(self.skeleton, markers, found.values, weights=self.weights, names=self._names())
+        return _piece(gain, self.parts, found)
+
+    def _names(self) -> tuple[str, ...]:
+        return fitted_markers(self.skeleton, self.markers, self.weights)
+
+
+def rows_of_motion(motion: Motion, rows: slice) -> Motion:
+    """Some frames of a motion."""
+    return Motion(motion.times[rows], motion.values[rows], motion.names, None)
+
+
+def rows_of_loads(loads: Loads, rows: slice) -> Loads:
+    """Some frames of loads."""
+    return Loads(
+        loads.times[rows],
+        tuple(Load(x.name, x.body, x.force[rows], x.point[rows], x.moment[rows]) for x in loads.loads),
+    )
 
 
 def marker_evidence(
@@ -62,15 +161,45 @@ def marker_evidence(
         markers: The measured markers, as they went into inverse kinematics.
         found: What it found, not smoothed.
         weights: Its marker weights.
+
+    Raises:
+        DataError: The frames of markers and motion are not the same, or no marker of the skeleton was ever seen.
     """
-    gain = marker_gain(skeleton, markers, found.values, weights=weights)
-    parts = dict(zip(MARKER_SOURCES, estimate_marker_noise(gain), strict=True))
+    frames = len(found.times)
+    if len(markers.times) != frames:
+        raise DataError(
+            f"error bars: {len(markers.times)} frames of markers and {frames} of the motion that was found in them; "
+            "give both at the same frames"
+        )
+    names = fitted_markers(skeleton, markers, weights)
+    if not names:
+        raise DataError("error bars: none of the skeleton's markers was seen in the recording")
+    gains = []
+    for _, rows in pieces(frames, 0):
+        some = Markers(markers.times[rows], markers.positions[rows], markers.names)
+        gain = marker_gain(skeleton, some, found.values[rows], weights=weights, names=names)
+        # A long recording keeps its residuals only; gains are found again where they are asked for.
+        gains.append(gain if frames <= LONG else dataclasses.replace(gain, gain=np.zeros(0), coupling=np.zeros(0)))
+    residual = np.concatenate([g.residual for g in gains])
+    told = np.any([g.told.any(0) for g in gains], axis=0)
+    mixing = np.mean([g.mixing for g in gains], axis=0)
+    parts = dict(zip(MARKER_SOURCES, estimate_marker_noise(residual, mixing), strict=True))
+    whole = _piece(gains[0], parts, found) if frames <= LONG else None
+    return MarkerEvidence(skeleton, markers, weights, found, gains[0].free, told, parts, whole)
+
+
+def _piece(gain: MarkerGain, parts: Mapping[str, NoisePart], found: Motion) -> EvidencePiece:
+    fast = parts["marker noise"].std
+    lost = gain.told & (np.einsum("tnma,m->tn", gain.gain**2, fast**2) > GUESS**2)
+    if lost.any():
+        kept = np.where(lost[..., None, None], 0.0, gain.gain)
+        gain = dataclasses.replace(gain, told=gain.told & ~lost, gain=kept)
     moving = {}
     for name, part in parts.items():
         if part.process is not None and part.typical > 0:
             weighted = (gain.gain * part.std[:, None]).reshape(*gain.gain.shape[:2], -1)
             moving[name] = CoordinateNoise(name, weighted @ weighted.transpose(0, 2, 1), part.process)
-    return MarkerEvidence(gain, parts, moving, found)
+    return EvidencePiece(gain, parts, moving, found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +218,11 @@ class LoadEvidence:
         """The unfiltered columns side by side, shape [T, 6 L]."""
         own = self.unfiltered or {}
         return np.concatenate([np.zeros((frames, 0)), *(own[x.name] for x in self.noise)], axis=1)
+
+    def between(self, rows: slice) -> LoadEvidence:
+        """The evidence in some frames."""
+        noise = tuple(dataclasses.replace(x, here=x.here[rows]) for x in self.noise)
+        return LoadEvidence(noise, {name: x[rows] for name, x in (self.unfiltered or {}).items()})
 
     def power(self, frames: int) -> Array:
         """Power of their noise at the frequencies k rate / T, shape [T // 2 + 1, 6 L]."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, uniform_filter1d
 
 from motorque.series import Load
 from motorque.uncertainty.marker_noise import fit_spectrum
@@ -28,11 +29,17 @@ TRIM = 0.06
 LEAST = 0.08
 """Shortest unloaded stretch that is listened to [s]."""
 
-STANDS_OUT = 3.0
-"""Standard deviations beyond which a reading is no noise: one in 370 of normal noise is."""
+STANDS_OUT = 3.5
+"""Standard deviations beyond which a reading is no noise: one in 2000 of normal noise is."""
+
+BRUSH = 0.05
+"""Time over which readings are averaged to see what stands out [s]: a toe that brushes the plate does so for longer."""
 
 MEDIAN_TO_DEVIATION = 1.4826
 """Standard deviation over median absolute deviation of normal noise."""
+
+FEWEST = 16
+"""Samples under which a piece tells nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +89,7 @@ def estimate_load_noise(load: Load, unfiltered: Array, times: Array) -> LoadNois
     quiet, unloaded = _quiet(about, step)
     readings = [about[part] for part in quiet]
     if unloaded:
-        readings = _undisturbed(readings)
+        readings = _undisturbed(readings, step)
     shape, size, process = _fluctuation(readings)
     offset = np.zeros(6)
     if unloaded:
@@ -107,7 +114,7 @@ def _quiet(channels: Array, step: float) -> tuple[list[slice], bool]:
     width = max(3, round(0.02 / step) | 1)
     vertical = np.convolve(np.abs(channels[:, 1]), np.ones(width) / width, mode="same")
     edges = np.flatnonzero(np.diff(np.concatenate([[0], (vertical < UNLOADED).astype(int), [0]])))
-    least, trim = max(16, round(LEAST / step)), round(TRIM / step)
+    least, trim = max(FEWEST, round(LEAST / step)), round(TRIM / step)
     runs = [slice(a + trim, b - trim) for a, b in zip(edges[::2], edges[1::2], strict=True)]
     runs = [r for r in runs if r.stop - r.start >= least and np.ptp(channels[r], axis=0).min() > 0]
     if runs:
@@ -118,20 +125,27 @@ def _quiet(channels: Array, step: float) -> tuple[list[slice], bool]:
     return [pieces[i] for i in np.argsort(energy)[: max(1, len(pieces) // 3)]], False
 
 
-def _undisturbed(pieces: list[Array]) -> list[Array]:
-    """The pieces with all that stands out of their noise bounded: a toe that brushes the plate in swing is no noise."""
-    whole = np.concatenate(pieces)
+def _undisturbed(pieces: list[Array], step: float) -> list[Array]:
+    """The pieces without what stands out of their noise: a toe that brushes the plate in swing is no noise."""
+    width = max(3, round(BRUSH / step) | 1)
+    smooth = [uniform_filter1d(piece, width, axis=0) for piece in pieces]
+    whole = np.concatenate(smooth)
     level = np.median(whole, axis=0)
     spread = MEDIAN_TO_DEVIATION * np.median(np.abs(whole - level), axis=0)
-    low, high = level - STANDS_OUT * spread, level + STANDS_OUT * spread
-    return [np.clip(piece, low, high) for piece in pieces]
+    result = []
+    for piece, own in zip(pieces, smooth, strict=True):
+        disturbed = (np.abs(own - level) > STANDS_OUT * spread).any(1)
+        calm = ~binary_dilation(disturbed, iterations=width // 2)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], calm.astype(int), [0]])))
+        result += [piece[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= FEWEST]
+    return result or pieces
 
 
 def _fluctuation(pieces: list[Array]) -> tuple[Array, float, Process]:
     """Relative size of each channel, their common size, and the process that all of them follow."""
     longest = max(pieces, key=len)
     frames = len(longest)
-    if frames < 16:
+    if frames < FEWEST:
         return np.zeros(6), 0.0, Process()
     time = np.linspace(-1, 1, frames)[:, None]
     level = longest - longest.mean(0) - time * (time * longest).mean(0) / (time**2).mean()

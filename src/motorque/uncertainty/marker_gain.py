@@ -32,8 +32,13 @@ BLOCK = 128
 LEVERAGE_FRAMES = 60
 """Frames of a recording whose leverages are averaged; they change slowly."""
 
-UNSEEN = 1e-10
-"""Share of the largest curvature under which a direction is one that no marker sees."""
+UNSEEN = 1e-8
+"""Share of the largest curvature under which a direction is one that no marker sees: that of a marker among forty a
+millimetre off the axis that it is to tell a turn about."""
+
+SOFTEST = 0.3
+"""Least share of the markers' hold on a direction that curvature leaves: under it the fit is near a place where it has
+no minimum, and small displacements tell nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +68,20 @@ class MarkerGain:
     told: NDArray[np.bool_]
 
 
+def fitted_markers(skeleton: Skeleton, markers: Markers, weights: Mapping[str, float] | None) -> tuple[str, ...]:
+    """The markers that inverse kinematics fits: the skeleton's, weighted, seen at least once."""
+    seen = {markers.names[i] for i in np.flatnonzero(np.isfinite(markers.positions[..., 0]).sum(0))}
+    ours = (n for n in markers.names if n in seen and n in skeleton.marker_names)
+    return tuple(n for n in ours if weights is None or weights.get(n, 0.0) > 0)
+
+
 def marker_gain(
-    skeleton: Skeleton, markers: Markers, values: Array, *, weights: Mapping[str, float] | None = None
+    skeleton: Skeleton,
+    markers: Markers,
+    values: Array,
+    *,
+    weights: Mapping[str, float] | None = None,
+    names: tuple[str, ...] | None = None,
 ) -> MarkerGain:
     """The gain of inverse kinematics along a recording.
 
@@ -73,10 +90,9 @@ def marker_gain(
         markers: The measured markers in ground [m].
         values: The coordinates that were found, before smoothing, shape [T, nq].
         weights: As for :func:`motorque.fitting.ik.inverse_kinematics`.
+        names: The markers that are fitted, if not those of :func:`fitted_markers`.
     """
-    names = tuple(
-        n for n in markers.names if n in skeleton.marker_names and (weights is None or weights.get(n, 0.0) > 0)
-    )
+    names = fitted_markers(skeleton, markers, weights) if names is None else names
     places = [skeleton.marker_names.index(n) for n in names]
     body = skeleton.with_markers([skeleton.markers[i] for i in places], skeleton.marker_position[places])
     system = MarkerSystem(body)
@@ -131,13 +147,12 @@ class _Block:
         _, _, matrix, curvature = system.normal_equations(q, targets, w)
         normal = coupling.mT @ matrix @ coupling
         bent = normal + coupling.mT @ curvature @ coupling
-        # With large residuals the curvature can make the matrix indefinite off the minimum; it is left out there.
-        value, vector = torch.linalg.eigh(bent)
-        bad = value[:, 0] < -UNSEEN * value[:, -1]
-        if bad.any():
-            value[bad], vector[bad] = torch.linalg.eigh(normal[bad])
+        value, vector = torch.linalg.eigh(normal)
         told = value > UNSEEN * value[:, -1:]
-        inverse = (vector * torch.where(told, 1 / value.clamp(min=1e-300), 0.0)[:, None]) @ vector.mT
+        root = vector * torch.where(told, value.clamp(min=1e-300) ** -0.5, 0.0)[:, None]
+        # With large residuals the curvature can undo what the markers hold; where it does, it counts in part only.
+        share, turn = torch.linalg.eigh(root.mT @ bent @ root)
+        inverse = root @ (turn * (1 / share.clamp(min=SOFTEST))[:, None]) @ turn.mT @ root.mT
         blind = (vector.square() * ~told[:, None]).sum(-1) > 0.5
         rotation = poses.rotation[:, whole.marker_body.clamp(min=0)]
         local = rotation.mT @ jacobian

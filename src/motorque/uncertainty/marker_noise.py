@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, nnls
 
-from motorque.uncertainty.marker_gain import MarkerGain
-from motorque.uncertainty.temporal import Process
+from motorque.uncertainty.temporal import Process, chain_variance
 
 Array = NDArray[np.float64]
 
@@ -31,6 +30,9 @@ OFFSET_FREEDOM = 6.0
 
 GROUP_PULL = 0.15
 """Weight of the group's size beside a marker's own power, which hundreds of samples tell well."""
+
+BINS = 300
+"""Most frequencies that a spectrum is fitted at."""
 
 LEAST_FRAMES = 32
 """Frames under which a spectrum tells nothing."""
@@ -53,34 +55,38 @@ class NoisePart:
         return float(np.sqrt(np.mean(self.std**2)))
 
 
-def estimate_marker_noise(gain: MarkerGain) -> tuple[NoisePart, NoisePart, NoisePart]:
+def estimate_marker_noise(residual: Array, mixing: Array) -> tuple[NoisePart, NoisePart, NoisePart]:
     """Measurement noise, tissue and offsets of the markers of a recording.
 
     Args:
-        gain: How the coordinates followed the markers, with the residuals.
+        residual: Measured less model markers in the axes of the marker's body [m], shape [T, M, 3]; NaN where unseen.
+        mixing: Mean square of a marker's residual per unit of variance of each marker, shape [M, M].
 
     Returns:
         The three parts, in this order.
     """
-    residual = _filled(gain.residual)
+    # A gap that is bridged by a line has no noise.
+    share = np.isfinite(residual[..., 0]).mean(0).clip(1e-9)
+    residual = _filled(residual)
     mean = residual.mean(0)
-    left = gain.mixing.sum(1)
+    left = mixing.sum(1)
     frames = len(residual)
     if frames < LEAST_FRAMES:
-        power = ((residual - mean) ** 2).mean((0, 2))
-        sizes = _sizes(power, gain.mixing, GROUP_PULL)
+        power = ((residual - mean) ** 2).mean((0, 2)) / share
+        sizes = _sizes(power, mixing, GROUP_PULL)
         zero = np.zeros(len(sizes))
         fast, slow, process, wander = sizes, zero, Process(), Process(0.0, 0.9, 3)
     else:
         cycles, power = _periodograms(residual - mean)
+        power /= share
         fit = fit_spectrum(cycles, (power / left).mean(1), 1 - 2 * np.pi / frames)
         process, wander = fit.process, fit.wander
         mostly = fit.measurement(cycles) > fit.tissue(cycles)
-        fast = fit.fast * _relative(power, cycles, mostly, gain.mixing, left)
-        slow = fit.slow * _relative(power, cycles, ~mostly, gain.mixing, left)
+        fast = fit.fast * _relative(power, cycles, mostly, mixing, left)
+        slow = fit.slow * _relative(power, cycles, ~mostly, mixing, left)
     # What a mean over the recording shows of measurement noise. What it shows of tissue is an offset by any other name.
     chance = fast * process.spectrum(np.zeros(1)) / frames
-    squares = np.maximum((mean**2).mean(1) - gain.mixing @ chance, 0.0)
+    squares = np.maximum((mean**2).mean(1) - mixing @ chance, 0.0)
     group = squares.sum() / left.sum()
     own = squares / left
     offset = (OFFSET_FREEDOM * group + 3 * own) / (OFFSET_FREEDOM + 3)
@@ -109,8 +115,10 @@ def _periodograms(residual: Array) -> tuple[Array, Array]:
     """Frequencies [cycles a frame], without the lowest two, and each marker's mean power over axes, shape [F, M]."""
     frames = len(residual)
     taper = np.hanning(frames + 2)[1:-1]
-    spectrum = np.fft.rfft(residual * taper[:, None, None], axis=0)
-    power: Array = (np.abs(spectrum) ** 2).mean(2) / float((taper**2).sum())
+    power = np.empty((frames // 2 + 1, residual.shape[1]))
+    for marker in range(residual.shape[1]):
+        spectrum = np.fft.rfft(residual[:, marker] * taper[:, None], axis=0)
+        power[:, marker] = (np.abs(spectrum) ** 2).mean(1) / float((taper**2).sum())
     return np.asarray(np.fft.rfftfreq(frames)[2:]), power[2:]
 
 
@@ -137,7 +145,8 @@ def fit_spectrum(cycles: Array, power: Array, slowest: float, *, wanders: bool =
     scale = float(power.mean())
     if scale <= 0:
         return SpectrumFit(0.0, 0.0, Process(), Process(0.0, 0.9, 3))
-    target = power / scale
+    cycles, power, weight = _binned(cycles, power)
+    target, cosine = power / scale, np.cos(2 * np.pi * cycles)
 
     def parts(x: Array) -> tuple[float, float, float, Process, Process]:
         white, ar, slow = np.exp(np.clip(x[:3], -40, 20))
@@ -145,10 +154,17 @@ def fit_spectrum(cycles: Array, power: Array, slowest: float, *, wanders: bool =
         memory, pole = slowest / (1 + np.exp(-np.clip(x[3:], -30, 30)))
         return white, ar, slow, Process(0.0, float(memory), 1), Process(0.0, float(pole), 3)
 
-    def cost(x: Array) -> float:
+    def cost(x: Array) -> tuple[float, Array]:
+        """Minus the likelihood, and its derivatives."""
         white, ar, slow, first, second = parts(x)
-        model = white + ar * first.spectrum(cycles) + slow * second.spectrum(cycles) + 1e-12
-        return float(np.mean(np.log(model) + target / model)) + 1e-4 * float(x[3:] @ x[3:])
+        once, thrice = (_chain_spectrum(cosine, p.memory, p.order) for p in (first, second))
+        model = white + ar * once[0] + slow * thrice[0] + 1e-12
+        rows = np.stack([np.full_like(model, white), ar * once[0], slow * thrice[0], ar * once[1], slow * thrice[1]])
+        poles = np.array([first.memory, second.memory])
+        rows[3:] *= (poles * (1 - poles / slowest))[:, None]
+        gradient = rows @ (weight * (1 / model - target / model**2))
+        gradient[3:] += 2e-4 * x[3:]
+        return float(weight @ (np.log(model) + target / model)) + 1e-4 * float(x[3:] @ x[3:]), gradient
 
     tail = float(np.median(target[-max(4, len(target) // 4) :])) + 1e-9
     starts = [
@@ -156,10 +172,29 @@ def fit_spectrum(cycles: Array, power: Array, slowest: float, *, wanders: bool =
         for ar, m in ((0.1, 0.0), (5.0, 2.5))
         for slow, p in ((1e-3, 1.5), (1.0, 2.5))
     ]
-    found = min((minimize(cost, x, method="L-BFGS-B") for x in starts), key=lambda r: float(r.fun))
+    found = min((minimize(cost, x, method="L-BFGS-B", jac=True) for x in starts), key=lambda r: float(r.fun))
     white, ar, slow, first, second = parts(found.x)
     fast = white + ar
     return SpectrumFit(fast * scale, slow * scale, Process(float(white / fast), first.memory, 1), second)
+
+
+def _binned(cycles: Array, power: Array) -> tuple[Array, Array, Array]:
+    """Frequencies, powers and weights of a spectrum, high frequencies put together by a few per cent."""
+    edges = np.unique(np.round(np.geomspace(1, len(cycles) + 1, BINS)).astype(int)) - 1
+    counts = np.diff(edges)
+    return (
+        np.add.reduceat(cycles, edges[:-1]) / counts,
+        np.add.reduceat(power, edges[:-1]) / counts,
+        counts / counts.sum(),
+    )
+
+
+def _chain_spectrum(cosine: Array, pole: float, order: int) -> tuple[Array, Array]:
+    """Power of equal AR(1) filters in a row, of variance 1, and its derivative by their pole."""
+    shape = 1 + pole**2 - 2 * pole * cosine
+    power, change = chain_variance(pole, order)
+    spectrum = shape**-order / power
+    return spectrum, spectrum * (-order * (2 * pole - 2 * cosine) / shape - change / power)
 
 
 def _relative(power: Array, cycles: Array, mask: NDArray[np.bool_], mixing: Array, left: Array) -> Array:

@@ -122,7 +122,7 @@ def _measured(smoother: Smoother, values: Array, noise: Array, orders: tuple[int
         passed = amplitude(frequency, rate, higher.cutoff) - amplitude(frequency, rate, smoother.cutoff)
         difference = higher(values, orders) - plain
         chance = np.stack([(passed[:, None] ** 2 * turn ** (2 * k) * noise).mean(0) for k in orders])
-        share = chance / np.maximum((difference**2).mean(1), 1e-300)
+        share = np.minimum(chance / np.maximum((difference**2).mean(1), 1e-30 + 1e-9 * chance), 1e9)
         if np.median(share[-1]) <= MOSTLY_SIGNAL:
             return difference * np.sqrt(np.clip(1 - share, 0, 1))[:, None], higher
     return np.zeros_like(plain), smoother

@@ -81,7 +81,7 @@ class _Single:
             wrenches,
             generalized_forces(skeleton, motion, wrenches).astype(np.float32),
             [_factor(n.covariance).astype(np.float32) for n in chain.noise],
-            None if chain.offsets is None else _few(chain.offsets).astype(np.float32),
+            None if chain.offsets is None else chain.offsets.transpose(0, 2, 1).astype(np.float32),
             chain.coupling.transpose(0, 2, 1).astype(np.float32),
             loss,
         )
@@ -145,20 +145,6 @@ def _factor(covariance: Array) -> Array:
     unit = covariance / scale[:, :, None] / scale[:, None, :]
     lower = np.linalg.cholesky(unit + 1e-9 * np.eye(covariance.shape[1]))
     return np.asarray((lower * scale[:, :, None]).transpose(0, 2, 1))
-
-
-def _few(offsets: Array) -> Array:
-    """The same offsets by as few independent numbers as they need, shape [T, K, n].
-
-    Offsets that move the coordinates alike over the whole recording are one: principal components of the gains, the
-    coordinates in units of their own size, until a millionth of the variance is left.
-    """
-    frames, free, count = offsets.shape
-    scale = np.sqrt((offsets**2).sum(2).mean(0)).clip(1e-30)
-    flat = (offsets / scale[:, None]).reshape(-1, count)
-    value, vector = np.linalg.eigh(flat.T @ flat)
-    keep = np.cumsum(value) > 1e-6 * value.sum()
-    return np.asarray((offsets @ vector[:, keep]).transpose(0, 2, 1))
 
 
 def _load_change(chain: Chain, number: int, rng: np.random.Generator, count: int) -> Single:

@@ -109,8 +109,18 @@ class Spread:
 
 
 def marker_offsets_in_coordinates(gain: MarkerGain, part: NoisePart) -> Array:
-    """Gain of the free coordinates by the markers' offsets in units of their size, shape [T, n, 3 M]."""
-    return np.asarray((gain.gain * part.std[:, None]).reshape(*gain.gain.shape[:2], -1))
+    """Gain of the free coordinates by the markers' offsets in units of their size, shape [T, n, K].
+
+    The 3 M offsets are put together into as few independent numbers as they need. Offsets that move the coordinates
+    alike over the whole recording are one: principal components of the gains, the coordinates in units of their own
+    size, until a millionth of the variance is left.
+    """
+    offsets = (gain.gain * part.std[:, None]).reshape(*gain.gain.shape[:2], -1)
+    scale = np.sqrt(np.einsum("tnk,tnk->n", offsets, offsets) / len(offsets)).clip(1e-30)
+    flat = (offsets / scale[:, None]).reshape(-1, offsets.shape[2])
+    value, vector = np.linalg.eigh(flat.T @ flat)
+    keep = np.cumsum(value) > 1e-6 * value.sum()
+    return np.asarray(offsets @ vector[:, keep])
 
 
 def torque_noise_power(
@@ -122,8 +132,11 @@ def torque_noise_power(
     power = np.zeros((len(cycles), by_free.shape[2]))
     for noise in noises:
         carried = by_free @ noise.covariance
-        c = [[(carried[k] * by_free[m]).sum(-1).mean(0) for m in range(3)] for k in range(3)]
-        each = c[0][0] + turn**2 * (c[1][1] - 2 * c[0][2]) + turn**4 * c[2][2]
+
+        def together(k: int, m: int, carried: Array = carried) -> Array:
+            return np.asarray(np.einsum("tvn,tvn->v", carried[k], by_free[m]) / len(carried[k]))
+
+        each = together(0, 0) + turn**2 * (together(1, 1) - 2 * together(0, 2)) + turn**4 * together(2, 2)
         power += noise.process.spectrum(cycles)[:, None] * each
     for load in loads:
         each = (((gain.loads[load.body] @ load.spreading) ** 2).sum(-1) * load.here[:, None]).mean(0)
@@ -140,8 +153,9 @@ def propagate(chain: Chain, gain: TorqueGain) -> dict[str, Spread]:
         torque = np.zeros(by_free.shape[1:3])
         carried = [by_free[k] @ noise.covariance for k in range(3)]
         for k in range(3):
-            for other in range(3):
-                torque += moments[:, k, other, None] * (carried[k] * by_free[other]).sum(-1)
+            for other in range(k + 1):
+                twice = 1 if k == other else 2
+                torque += twice * moments[:, k, other, None] * np.einsum("tvn,tvn->tv", carried[k], by_free[other])
         angle = ((chain.coupling @ noise.covariance) * chain.coupling).sum(-1) * moments[:, 0, 0, None]
         result[noise.name] = Spread(angle, torque)
     if chain.offsets is not None:

@@ -51,10 +51,15 @@ class Smoother:
     tail: Array
     whole: Array | None
 
+    @staticmethod
+    def reach_of(rate: float, cutoff: float | None) -> int:
+        """Frames on either side that a result depends on."""
+        return SPLINE_REACH + (0 if cutoff is None else math.ceil(REACH * rate / cutoff))
+
     @classmethod
     def of(cls, frames: int, rate: float, cutoff: float | None) -> Smoother:
         """The smoothing that `analyze` does with this cutoff."""
-        reach = SPLINE_REACH + (0 if cutoff is None else math.ceil(REACH * rate / cutoff))
+        reach = cls.reach_of(rate, cutoff)
         if frames <= 4 * reach + 1:
             return cls(frames, rate, cutoff, reach, *(np.zeros((3, 0, 0)),) * 3, _weights(frames, rate, cutoff))
         some = _weights(4 * reach + 1, rate, cutoff)

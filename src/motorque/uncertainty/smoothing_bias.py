@@ -35,6 +35,10 @@ TORQUE_SLOPE = 2.0
 RESIDUAL_SLOPE = 0.5
 """The same for the forces and moments on the root, which nobody exerts: what is left over there falls hardly at all."""
 
+STRETCH, FEWEST_STRETCHES, OUTSTANDING = 1.28, 5, 4.0
+"""Length of the stretches that calm ones are picked from [s], about a stride; how few are not picked from; and how many
+times the median's power makes one that is not calm. Strides of walking differ by less than twice."""
+
 
 @dataclass(frozen=True, eq=False)
 class SignalSpectrum:
@@ -64,21 +68,64 @@ def signal_spectrum(
         order: How often to difference before the spectrum: about the power with which it falls.
     """
     frames = len(values)
+    cycles, spectrum = _bent_spectrum(values, order, frames)
+    noise = noise[1 : len(cycles) + 1]
+    power = _smooth(np.abs(spectrum) ** 2)
+    wanted = _wanted(cycles, power, noise, slope)
+    spectrum = np.sqrt(wanted / np.maximum(power, 1e-300)) * _coordinated(spectrum, power > CLEAR * noise)
+    # A sine of amplitude A has variance A²/2; the power P at one of T/2 frequencies stands for a variance of 2 P / T.
+    return SignalSpectrum(cycles * rate, spectrum * 2 / np.sqrt(frames))
+
+
+def calm_spectrum(values: Array, rate: float, noise: Array, *, slope: float | Array, order: int) -> SignalSpectrum:
+    """The same without phases, of the calm stretches of a longer recording.
+
+    A marker that is lost or comes back makes the motion jump: one frame's torque of thousands of N·m, whose spectrum is
+    flat and would pass for movement at all frequencies. Stretches whose power stands far out of the others' are left
+    out, column by column. A recording of less than some seconds is taken as it is.
+
+    Args:
+        values: As for :func:`signal_spectrum`; likewise the others.
+        rate: Sampling rate [Hz].
+        noise: Power of the noise.
+        slope: Power of the frequency with which amplitudes fall beyond what is seen.
+        order: How often to difference.
+    """
+    frames = len(values)
+    length = round(STRETCH * rate)
+    starts = range(0, frames - length + 1, max(1, length // 2))
+    if len(starts) < FEWEST_STRETCHES or length <= 4 * order:
+        whole = signal_spectrum(values, rate, noise, slope=slope, order=order)
+        return SignalSpectrum(whole.frequency, np.abs(whole.amplitude).astype(complex))
+    each = [_bent_spectrum(values[s : s + length], order, length) for s in starts]
+    cycles, powers = each[0][0], np.stack([np.abs(x) ** 2 for _, x in each])
+    usual = np.median(powers, axis=0)
+    unrest = (powers / np.maximum(usual, 1e-300)).mean(1)  # [stretches, columns]
+    calm = unrest <= OUTSTANDING * np.median(unrest, axis=0)
+    power = _smooth((powers * calm[:, None]).sum(0) / calm.sum(0))
+    own = np.linspace(0, 0.5, len(noise))
+    noise = np.stack([np.interp(cycles, own, column) for column in noise.T], axis=1)
+    return SignalSpectrum(
+        cycles * rate, np.sqrt(_wanted(cycles, power, noise, slope)).astype(complex) * 2 / length**0.5
+    )
+
+
+def _bent_spectrum(values: Array, order: int, frames: int) -> tuple[Array, Complex]:
+    """Frequencies k / T [cycles a frame] but zero, [F], and the spectrum of columns by way of their differences."""
     # Differences are nearly as strong at high frequencies as at low ones, so that nothing leaks between them.
     bent = np.diff(values, order, axis=0)
     taper = np.hanning(len(bent) + 2)[1:-1]
     cycles = np.arange(1, frames // 2 + 1) / frames
     spectrum = np.fft.rfft(bent * taper[:, None], n=frames, axis=0)[1:] / np.sqrt((taper**2).sum())
     whitening = ((2 - 2 * np.cos(2 * np.pi * cycles)) ** (order / 2))[:, None]
-    spectrum = spectrum / whitening
-    noise = noise[1 : len(cycles) + 1]
-    power = _smooth(np.abs(spectrum) ** 2)
-    slopes = np.broadcast_to(np.asarray(slope, dtype=np.float64), (values.shape[1],))
+    return cycles, np.asarray(spectrum / whitening)
+
+
+def _wanted(cycles: Array, power: Array, noise: Array, slope: float | Array) -> Array:
+    """The signal's power, column by column, shape [F, C]."""
+    slopes = np.broadcast_to(np.asarray(slope, dtype=np.float64), (power.shape[1],))
     columns = zip(power.T, noise.T, slopes, strict=True)
-    wanted = np.stack([_signal_power(cycles, p, n, float(s)) for p, n, s in columns], 1)
-    spectrum = np.sqrt(wanted / np.maximum(power, 1e-300)) * _coordinated(spectrum, power > CLEAR * noise)
-    # A sine of amplitude A has variance A²/2; the power P at one of T/2 frequencies stands for a variance of 2 P / T.
-    return SignalSpectrum(cycles * rate, spectrum * 2 / np.sqrt(frames))
+    return np.stack([_signal_power(cycles, p, n, float(s)) for p, n, s in columns], 1)
 
 
 def _coordinated(spectrum: Complex, clear: NDArray[np.bool_]) -> Complex:

@@ -34,7 +34,7 @@ class Process:
             return np.ones_like(cycles)
         pole = self.memory
         shape = (1 + pole**2 - 2 * pole * np.cos(2 * np.pi * cycles)) ** -float(self.order)
-        return np.asarray(self.white + (1 - self.white) * shape / _power(pole, self.order))
+        return np.asarray(self.white + (1 - self.white) * shape / chain_variance(pole, self.order)[0])
 
     def correlation(self, lags: int) -> Array:
         """Autocorrelation at lags 0 to ``lags`` - 1 frames."""
@@ -65,7 +65,7 @@ class Process:
             return noise
         states = self._stationary() @ rng.standard_normal((self.order, int(np.prod(size))), dtype=np.float32)
         levels = states.reshape(self.order, *size)
-        gain = np.float32(np.sqrt((1 - self.white) / _power(self.memory, self.order)))
+        gain = np.float32(np.sqrt((1 - self.white) / chain_variance(self.memory, self.order)[0]))
         for frame in noise:
             levels[0] *= pole
             levels[0] += frame
@@ -84,11 +84,12 @@ class Process:
         return np.asarray(np.linalg.cholesky(covariance + 1e-9 * np.trace(covariance) * np.eye(self.order)), np.float32)
 
 
-def _power(pole: float, order: int) -> float:
-    """Variance of white noise of variance 1 after ``order`` filters 1 / (1 - pole z⁻¹)."""
-    p = pole * pole
+def chain_variance(pole: float, order: int) -> tuple[float, float]:
+    """Variance of white noise of variance 1 after ``order`` filters 1 / (1 - pole z⁻¹), its derivative by the pole."""
+    p, rest = pole * pole, 1 - pole * pole
     if order == 1:
-        return 1 / (1 - p)
+        return 1 / rest, 2 * pole / rest**2
     if order == 3:
-        return (1 + 4 * p + p * p) / (1 - p) ** 5
+        top = 1 + 4 * p + p * p
+        return top / rest**5, 2 * pole * ((4 + 2 * p) / rest**5 + 5 * top / rest**6)
     raise ValueError(f"order is 1 or 3, got {order}")
