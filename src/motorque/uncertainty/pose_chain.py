@@ -7,6 +7,7 @@ the acceleration of the frame beside them, as `signals.pose_rates.central` does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -86,6 +87,14 @@ class PoseChain:
         """Kernels wherever they can run."""
         return "torch" if machine.why_not() else "compiled"
 
+    @cached_property
+    def _reference(self) -> Tensor:
+        return quaternions(torch.as_tensor(vectors_of(self.posterior.chart.reference))).float()
+
+    @cached_property
+    def _turned(self) -> Tensor:
+        return quaternions(torch.as_tensor(vectors_of(self.posterior.poses.rotations)))
+
     def changes(self, moved: Single, plain: Single) -> Single:
         """Changes of forces by changes of poses.
 
@@ -105,9 +114,8 @@ class PoseChain:
         change = torch.as_tensor(
             self.posterior.vectors.astype(np.float32) + moved[..., :72].reshape(draws, frames, -1, 3)
         )
-        reference = quaternions(torch.as_tensor(vectors_of(self.posterior.chart.reference))).float()
         place = torch.as_tensor(self.posterior.poses.translation.astype(np.float32) + moved[..., 72:])
-        motion = self._motion(_product(quaternions(change), reference), place)
+        motion = self._motion(_product(quaternions(change), self._reference), place)
         flat = [x.reshape(draws * frames, -1) for x in motion]
         loads: dict[str, Wrench] = {}
         for name, wrench in self.wrenches.items():
@@ -141,7 +149,7 @@ class PoseChain:
         """
         around = slice(max(frames.start - 2, 0), min(frames.stop + 2, len(self.posterior.poses.times)))
         inner = slice(frames.start - around.start, frames.stop - around.start)
-        turned = quaternions(torch.as_tensor(vectors_of(self.posterior.poses.rotations[around])))
+        turned = self._turned[around]
         place = torch.as_tensor(self.posterior.poses.translation[around])
         q, v, a = (x[0, inner].contiguous() for x in self._motion(turned[None], place[None]))
         loads: dict[str, Wrench] = {}
@@ -149,26 +157,18 @@ class PoseChain:
             part = torch.as_tensor(wrench[frames])
             loads[name] = (part[:, :3], part[:, 3:])
         by = inverse_dynamics_derivatives(self.skeleton, q, v, a, loads=loads or None, backend=self.backend)
-        position, speed, acceleration = (x.numpy() for x in (by.by_position, by.by_speed, by.by_acceleration))
-        # A body that is turned carries its velocity along: w + d' + d x w, and w' + d'' + d' x w + d x w'
+        gains = [x.numpy() for x in (by.by_position, by.by_speed, by.by_acceleration)]
+        # A body that is turned by d carries its velocity along: w + d' + d x w, and w' + d'' + d' x w + d x w'.
         w, dw = (crossing(x[:, TURNS].numpy().reshape(len(x), -1, 3)) for x in (v, a))
-        gains = np.stack([position, speed, acceleration])
-        turns = gains[..., TURNS]
-        turns[0] += _per_joint(turns[1], w) + _per_joint(turns[2], dw)
-        turns[1] += _per_joint(turns[2], w)
         # The left turn d = J x of vectors x in the chart has d' = J x' + J' x, d'' = J x'' + 2 J' x' + J'' x.
         jacobian = turned_by(self.posterior.vectors[around])
         rate = np.gradient(jacobian, self.step, axis=0)
         bend = np.gradient(rate, self.step, axis=0)
         j, dj, ddj = (x[inner] for x in (jacobian, rate, bend))
-        by_vectors = np.stack(
-            [
-                _per_joint(turns[0], j) + _per_joint(turns[1], dj) + _per_joint(turns[2], ddj),
-                _per_joint(turns[1], j) + 2 * _per_joint(turns[2], dj),
-                _per_joint(turns[2], j),
-            ]
-        )
-        found = np.concatenate([by_vectors, gains[..., 3:6]], axis=-1)
+        none = np.zeros_like(j)
+        # Rows: position, speed and acceleration of each joint; columns: x, x' and x''.
+        both = np.block([[j, none, none], [w @ j + dj, j, none], [dw @ j + w @ dj + ddj, w @ j + 2 * dj, j]])
+        found = np.concatenate([_per_joint(gains, both), np.stack(gains)[..., 3:6]], axis=-1)
         if self.following is None:
             return found
         here = FollowingLoads(self.following.root, self.following.rows[frames], self.following.names)
@@ -197,8 +197,16 @@ def _product(first: Tensor, second: Tensor) -> Tensor:
     return torch.cat([v, w1 * w2 - (v1 * v2).sum(-1, keepdim=True)], -1)
 
 
-def _per_joint(by: Array, matrices: Array) -> Array:
-    """Derivatives [T, K, 3 J] times a matrix for each joint [T, J, 3, 3]."""
-    frames, rows, _ = by.shape
-    split = by.reshape(frames, rows, -1, 3).transpose(0, 2, 1, 3)
-    return np.asarray((split @ matrices).transpose(0, 2, 1, 3).reshape(by.shape))
+def _per_joint(gains: list[Array], matrices: Array) -> Array:
+    """Derivatives by three things of each joint, [T, K, nv] each, times a matrix for each joint [T, J, 9, 9].
+
+    Returns:
+        Derivatives by three others, shape [3, T, K, 3 J].
+    """
+    frames, rows = gains[0].shape[:2]
+    joints = matrices.shape[1]
+    split = np.concatenate([x[..., TURNS].reshape(frames, rows, joints, 3) for x in gains], axis=-1)
+    found = split.transpose(0, 2, 1, 3) @ matrices
+    return np.asarray(
+        found.reshape(frames, joints, rows, 3, 3).transpose(3, 0, 2, 1, 4).reshape(3, frames, rows, 3 * joints)
+    )

@@ -8,6 +8,7 @@ spread at every frame, joint and derivative is the error bar, smoothing bias inc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ class PosePosterior:
             found.append(Window(window.first, window.last, share, turned, moved))
         return PosePosterior(smoothed.poses, smoothed.chart, tuple(found))
 
-    @property
+    @cached_property
     def vectors(self) -> Array:
         """Vectors of the most probable rotations in the chart less its own, shape [T, 24, 3]."""
         return self.chart.vectors(self.poses.rotations) - self.chart.offset

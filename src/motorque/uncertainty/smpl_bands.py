@@ -25,7 +25,7 @@ from motorque.series import Loads, Motion
 from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.bands import Bands, LoadBand, Method, load_band
 from motorque.uncertainty.pose_chain import PoseChain
-from motorque.uncertainty.pose_posterior import SOURCES, PosePosterior, Window
+from motorque.uncertainty.pose_posterior import SOURCES, PosePosterior
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -152,48 +152,43 @@ def _linear(chain: PoseChain) -> tuple[_Spread, _Spread]:
     frames, count = len(posterior.poses.times), (chain.rows - nv) // 6
     found = [_Spread(np.zeros((frames, nv)), tuple(np.zeros((frames, 6, 6)) for _ in range(count))) for _ in SOURCES]
     middles = np.array([0.5 * (w.first + w.last) for w in posterior.windows])
-    powers: dict[int, list[list[tuple[Array, Array]]]] = {}
-    for start in range(0, frames, BLOCK):
+
+    def fill(start: int) -> None:
         part = slice(start, min(start + BLOCK, frames))
         gains = chain.linear(part)
         # Windows overlap by half: the nearest one has the whole block, and knows it best.
         number = int(np.abs(middles - 0.5 * (part.start + part.stop)).argmin())
         window = posterior.windows[number]
-        if number not in powers:
-            powers = {number: _powers(window, chain.step)}
         inner = slice(part.start - window.first, part.stop - window.first)
-        for channels, columns, own in zip(
-            (window.turned, window.moved), (slice(0, 72), slice(72, 75)), powers[number], strict=True
-        ):
+        for channels, columns in ((window.turned, slice(0, 72)), (window.moved, slice(72, 75))):
             felt = gains[..., columns] @ channels.fit.modes.T
-            for (k, m), pair in zip(PAIRS, own, strict=True):
-                for spread, power in zip(found, pair, strict=True):
-                    carried = felt[k] * (power[inner, None] * (1 if k == m else 2))
-                    spread.torques[part] += (carried[:, :nv] * felt[m][:, :nv]).sum(-1)
+            rows = _time_derivatives(channels.fit.basis, chain.step, inner)
+            for k, m in PAIRS:
+                powers = np.stack(channels.powers(rows[k] * rows[m] * (1 if k == m else 2)), axis=-1)
+                sizes = (felt[k][:, :nv] * felt[m][:, :nv]) @ powers
+                for source, spread in enumerate(found):
+                    spread.torques[part] += sizes[..., source]
                     for n in range(count):
-                        rows = slice(nv + 6 * n, nv + 6 * n + 6)
-                        both = carried[:, rows] @ felt[m][:, rows].swapaxes(-1, -2)
+                        at = slice(nv + 6 * n, nv + 6 * n + 6)
+                        both = (felt[k][:, at] * powers[:, None, :, source]) @ felt[m][:, at].swapaxes(-1, -2)
                         spread.wrenches[n][part] += 0.5 * (both + both.swapaxes(-1, -2))
+
+    with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
+        list(pool.map(fill, range(0, frames, BLOCK)))
     for spread in found:
         np.maximum(spread.torques, 0.0, out=spread.torques)
     return found[0], found[1]
 
 
-def _powers(window: Window, step: float) -> list[list[tuple[Array, Array]]]:
-    """Covariances of values and derivatives of each mode, by source, for :data:`PAIRS`, rotations and places."""
-    found = []
-    for channels in (window.turned, window.moved):
-        rows = _time_derivatives(channels.fit.basis, step)
-        found.append([channels.powers(rows[k] * rows[m]) for k, m in PAIRS])
-    return found
-
-
-def _time_derivatives(courses: Array, step: float) -> Array:
-    """Time courses [T, n] and their first and second derivatives as the chain takes them, shape [3, T, n]."""
-    rate = (courses[2:] - courses[:-2]) / (2 * step)
-    bend = (courses[2:] - 2 * courses[1:-1] + courses[:-2]) / step**2
-    rate = np.concatenate([rate[:1] - step * bend[:1], rate, rate[-1:] + step * bend[-1:]])
-    return np.stack([courses, rate, np.concatenate([bend[:1], bend, bend[-1:]])])
+def _time_derivatives(courses: Array, step: float, part: slice) -> Array:
+    """Time courses [T, n] and their first and second derivatives as the chain takes them, shape [3, part, n]."""
+    # The first and the last frame have the parabola of the frame beside them.
+    at = np.arange(part.start, part.stop)
+    middle = np.clip(at, 1, len(courses) - 2)
+    before, here, after = courses[middle - 1], courses[middle], courses[middle + 1]
+    bend = (after - 2 * here + before) / step**2
+    rate = (after - before) / (2 * step) + step * (at - middle)[:, None] * bend
+    return np.stack([courses[at], rate, bend])
 
 
 def _drawn(chain: PoseChain, draws: int, seed: int) -> _Spread:

@@ -124,11 +124,10 @@ def write_torques(folder: Path, run: TorqueRun) -> None:
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Array) -> None:
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows(["" if np.isnan(x) else f"{x:.7g}" for x in row] for row in rows)
-    write_text(path, out.getvalue())
+    line = ",".join(["%.7g"] * rows.shape[1])
+    # What is not known is left empty.
+    lines = [(line % tuple(row)).replace("nan", "") for row in rows]
+    write_text(path, "\r\n".join([",".join(columns), *lines, ""]))
 
 
 def _write_segments(path: Path, skeleton: Skeleton) -> None:
