@@ -72,6 +72,10 @@ def test_camera_axes_follow_the_person() -> None:
     assert abs(camera_axis(poses, "front") @ [1, 0, 0]) == pytest.approx(1.0)
     with pytest.raises(DataError, match="three numbers"):
         camera_axis(poses, (0.0, 0.0, 0.0))
+    lying = np.zeros((10, 24, 3))
+    lying[:, 0, 2] = np.pi / 2  # on the right side, looking along z
+    poses = Poses.from_rotation_vectors(lying, rate=30.0)
+    assert abs(camera_axis(poses, "front") @ [0, 0, 1]) == pytest.approx(1.0)
 
 
 def test_noise_is_added_to_rotation_vectors(poses) -> None:

@@ -71,12 +71,17 @@ def study(options: argparse.Namespace, journal: Journal, progress: Progress) -> 
 def _subjects(options: argparse.Namespace, journal: Journal) -> list:
     import dataclasses
 
+    from motorque.errors import DataError
     from motorque.fitting.load_poses import load_poses
     from motorque.studies.noise.protocol import FRAMES, MASS, subject
     from motorque.synthesis.smpl_walk import smpl_walk
 
     if not options.motion:
         return [subject(dataclasses.replace(smpl_walk(), mass=options.mass or MASS), "generated walk")]
+    paths = [path.resolve() for path in options.motion]
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    if twice is not None:
+        raise DataError(f"{twice.name}: is given twice; leave one out")
     names = [path.stem for path in options.motion]
     found = []
     for path, name in zip(options.motion, names, strict=True):

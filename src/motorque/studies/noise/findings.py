@@ -38,7 +38,8 @@ LEVELS = (
 )
 WEIGHTS = (
     "the loss's weights, which the paper does not give: they decide how much of the pose's noise goes along with the "
-    "torques' (sensitivity_weights.csv); the least that has to (least_change.csv) is already more than the paper's"
+    "torques' (sensitivity_weights.csv); the smallest change of the poses that mends as much takes more of it along "
+    "than the paper's (least_change.csv)"
 )
 """Causes of differences beyond twofold, each with the file that shows it."""
 

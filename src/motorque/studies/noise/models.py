@@ -198,7 +198,7 @@ def camera_axis(poses: Poses, camera: Camera) -> Array:
     """Unit vector along which a camera looks, in the poses' world, shape [3]; level where it is given by a word.
 
     Raises:
-        DataError: The axis has no length, there is no such word, or the person lies, so that it has no side.
+        DataError: The axis has no length, there is no such word, or the person turns about so that there is no side.
     """
     if not isinstance(camera, str):
         axis = np.asarray(camera, dtype=np.float64)
@@ -213,6 +213,8 @@ def camera_axis(poses: Poses, camera: Camera) -> Array:
     up["xyz".index(poses.up[-1])] = -1.0 if poses.up.startswith("-") else 1.0
     left = np.nanmean(poses.rotations[:, 0, :, 0], axis=0)
     left = left - (left @ up) * up
+    if np.linalg.norm(left) < 1e-3:  # somebody who lies on a side still looks somewhere
+        left = np.cross(up, np.nanmean(poses.rotations[:, 0, :, 2], axis=0))
     if np.linalg.norm(left) < 1e-3:
         raise DataError("the person faces no way on average; give the camera's axis as three numbers")
     left = left / np.linalg.norm(left)
