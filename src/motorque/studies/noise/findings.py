@@ -20,27 +20,20 @@ REALISTIC = "realistic"
 LIKE_PAPER = "mild levels, sized before depth, all new"
 
 
-STENCIL = (
-    "the stencil: differences of three neighbouring frames pass noise about four times as strongly as differences of "
-    "differences (causes.csv, central-twice instead)"
-)
-TRUNK = (
-    "where a recording's own bones have their joints between pelvis and chest, and with that the second moment of what "
-    "hangs on each (fig2b_per_joint.csv)"
-)
-MOTION = (
-    "what the filter takes from the motion itself, and noise that lasts, which it can't take (fig2d_realistic.csv, "
-    "against clean motion filtered alike)"
-)
-LEVELS = (
-    "the profile's numbers, which the paper does not give: noisier ends, which weigh little, and noise that lasts "
-    "(fig2d_realistic.csv, one property after the other)"
-)
-WEIGHTS = (
-    "the loss's weights, which the paper does not give: they decide how much of the pose's noise goes along with the "
+STENCIL, TRUNK, MOTION, PROFILE, WEIGHTS = "stencil", "trunk", "motion", "profile", "weights"
+CAUSES = {
+    STENCIL: "differences of three neighbouring frames pass noise about four times as strongly as differences of "
+    "differences (causes.csv, central-twice instead)",
+    TRUNK: "a recording's own bones have their joints between pelvis and chest elsewhere, and with that the second "
+    "moment of what hangs on each (fig2b_per_joint.csv)",
+    MOTION: "the filter takes from the motion itself, and can't take noise that lasts (fig2d_realistic.csv, against "
+    "clean motion filtered alike)",
+    PROFILE: "the paper does not give its profile's numbers; of those chosen noisier ends weigh little, and noise that "
+    "lasts makes slow errors (fig2d_realistic.csv, one property after the other)",
+    WEIGHTS: "the paper does not give its loss's weights, which decide how much of the pose's noise goes with the "
     "torques' (sensitivity_weights.csv); the smallest change of the poses that mends as much takes more of it along "
-    "than the paper's (least_change.csv)"
-)
+    "than the paper's (least_change.csv)",
+}
 """Causes of differences beyond twofold, each with the file that shows it."""
 
 
@@ -66,7 +59,7 @@ def findings_table(
         notes=(
             "Torque errors are means over frames and joints of the length of a joint's error vector, the root in; "
             "other norms are in the tables below.",
-            "docs/noise_study.md has the experiments behind the causes.",
+            *(f"{name}: {what}" for name, what in CAUSES.items()),
         ),
     )  # fmt: skip
 
@@ -108,7 +101,12 @@ def findings_table(
     for c in realistic:
         theirs = paper.REALISTIC / paper.UNIFORM
         put(
-            c.subject, "realistic over uniform, equal mean size", theirs, c.stencil, c.ratio(REALISTIC, UNIFORM), LEVELS
+            c.subject,
+            "realistic over uniform, equal mean size",
+            theirs,
+            c.stencil,
+            c.ratio(REALISTIC, UNIFORM),
+            PROFILE,
         )
         put(c.subject, f"realistic over uniform, {LIKE_PAPER}", theirs, c.stencil, c.ratio(LIKE_PAPER, UNIFORM))
         value = c.reduction(REALISTIC)
