@@ -269,6 +269,16 @@ def test_the_command_writes_figures_tables_and_a_page_that_stands_alone(swinging
     assert html.count("data:image/png;base64,") == len(list(out.glob("*.png")))
     for words in ("2 (seed 0)", "torch", "swing (60 frames at 30 Hz, 75 kg, up y)"):
         assert words in html
+    for name in sorted(out.glob("*.csv")):
+        first, *rows = csv.reader(name.open(encoding="utf-8"))
+        assert first[-3:] == ["draws", "seed", "made by"] and {row[-2] for row in rows} == {"0"}
+    assert "2 (seed 0)" in (out / "settings.json").read_text(encoding="utf-8")
+    verdicts = {row[0]: row[2] for row in csv.reader((out / "verdicts.csv").open(encoding="utf-8"))}
+    assert verdicts["pose noise is amplified in proportion"] == "reproduced"
+    again = tmp_path / "again"
+    assert main([*arguments, "--out", str(again), "--quiet"]) == 0
+    for name in out.glob("*.csv"):
+        assert name.read_bytes() == (again / name.name).read_bytes()
 
 
 @pytest.mark.parametrize(
