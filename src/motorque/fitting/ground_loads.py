@@ -46,6 +46,29 @@ Feet fitted to video float by centimetres; a box or a step is higher."""
 
 
 @dataclass(frozen=True, eq=False)
+class Sharing:
+    """What the sharing of the ground force between the feet rests on.
+
+    Args:
+        points: The contact points, K of them.
+        position: Where they are [m], shape [T, K, 3].
+        strength: How strongly each presses relative to rest [-], shape [T, K].
+        pressed: Normal force of each in body weights, shape [T, K].
+        elsewhere: From 0 to 1, how surely something else carries the body too, shape [T].
+        hips: Hip joints, right and left [m], shape [T, 2, 3].
+        wrench: The whole body's.
+    """
+
+    points: ContactPoints
+    position: Array
+    strength: Array
+    pressed: Array
+    elsewhere: Array
+    hips: Array
+    wrench: BodyWrench
+
+
+@dataclass(frozen=True, eq=False)
 class GroundEstimate:
     """Estimated ground forces and what they leave unexplained.
 
@@ -57,6 +80,7 @@ class GroundEstimate:
         outside: Frames in which the centre of pressure lies clearly outside of the feet, shape [T], bool.
         ground: Height of the ground [m].
         weight: Body weight [N].
+        sharing: How it came about.
     """
 
     loads: Loads
@@ -66,6 +90,7 @@ class GroundEstimate:
     outside: NDArray[np.bool_]
     ground: float
     weight: float
+    sharing: Sharing
 
 
 def estimate_ground_loads(
@@ -125,14 +150,15 @@ def ground_estimate(
     if not solved:
         journal.warn("the sharing of ground forces between the feet did not converge; they are only roughly right")
     normal, point = _per_foot(points, pressed, position, contact, carried & ~usable.any(axis=1))
-    sideways, twist = share_horizontal_forces(
-        wrench, normal, point, _hips(skeleton, points, axes), contact.ground, elsewhere
-    )
+    hips = _hips(skeleton, points, axes)
+    sideways, twist = share_horizontal_forces(wrench, normal, point, hips, contact.ground, elsewhere)
     loads = _as_loads(motion.times, points, weight, normal, point, sideways, twist)
     explained_moment = np.sum([load.moment_about_origin for load in loads.loads], axis=0)
     left = force - loads.total_force()
     airborne = (np.linalg.norm(left, axis=1) > NOTABLE * weight) & ~usable.any(axis=1)
-    estimate = GroundEstimate(loads, left, moment - explained_moment, airborne, outside, contact.ground, weight)
+    sharing = Sharing(points, position, contact.strength, pressed, elsewhere, hips, wrench)
+    left_moment = moment - explained_moment
+    estimate = GroundEstimate(loads, left, left_moment, airborne, outside, contact.ground, weight, sharing)
     _report(estimate, off, elsewhere, motion.times, journal)
     return estimate
 

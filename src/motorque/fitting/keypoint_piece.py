@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
-from motorque.fitting.keypoint_normal import Factored
+from motorque.fitting.keypoint_normal import Factored, NormalEquations
 from motorque.fitting.keypoint_problem import KeypointProblem, State
 from motorque.fitting.keypoint_solver import Solution
 
@@ -20,6 +21,25 @@ WIDER, WIDER_WITH_PRIOR = 1.4, 1.7
 """Factors on standard deviations, without and with a motion prior: curvature knows of noise, not of what the model gets
 wrong. With them 90 % bands hold 90 % of the errors on rendered motions of people that the prior was not trained on, the
 validation part; what they hold on the held-back part is a figure of `benchmarks/rendered_motions.py`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Normal equations of frames that were solved together.
+
+    Args:
+        first: The first of these frames.
+        equations: The equations at the solution.
+        names: The fitted coordinates behind the pelvis' six.
+        wider: Factor on the standard deviations that they tell.
+        share: How much each frame's result is theirs, 0 to 1, shape [T'].
+    """
+
+    first: int
+    equations: NormalEquations
+    names: tuple[str, ...]
+    wider: float
+    share: Array
 
 
 @dataclass(frozen=True)
@@ -35,6 +55,7 @@ class Piece:
             if what all frames share were known; shape [T, 6 + N, 6 + N].
         shared: How far they follow independent numbers of variance 1 that all frames share, shape [T, 6 + N, G].
         among: How far the shared unknowns follow those numbers, shape [G, G].
+        stretches: The equations that say so, one for each stretch.
     """
 
     times: Array
@@ -44,6 +65,7 @@ class Piece:
     own: Array
     shared: Array
     among: Array
+    stretches: tuple[Stretch, ...]
 
     @property
     def covariance(self) -> Array:
@@ -59,7 +81,8 @@ def piece(problem: KeypointProblem, solution: Solution) -> Piece:
         left = _left_open(solution.equations.factored(1e-6))
     wider = WIDER if problem.guess is None else WIDER_WITH_PRIOR
     own, shared, among = wider**2 * left[0], wider * left[1], wider * left[2]
-    return Piece(problem.times, solution.state, solution.pixels, solution.contact, own, shared, among)
+    stretch = Stretch(0, solution.equations, problem.body.names, wider, np.ones(len(problem.times)))
+    return Piece(problem.times, solution.state, solution.pixels, solution.contact, own, shared, among, (stretch,))
 
 
 def _left_open(system: Factored) -> tuple[Array, Array, Array]:
@@ -88,6 +111,7 @@ def _pair(first: Piece, second: Piece) -> Piece:
         frame = len(first.times) - count + k
         pair = Rotation.from_matrix(np.stack([first.state.rotation[frame], second.state.rotation[k]]))
         rotation[frame] = Slerp([0.0, 1.0], pair)(share[k]).as_matrix()
+    last, following = first.stretches[-1], second.stretches[0]
     state = State(
         faded(first.state.position, second.state.position),
         rotation,
@@ -102,4 +126,11 @@ def _pair(first: Piece, second: Piece) -> Piece:
         faded(first.own, second.own),
         faded(first.shared, second.shared),
         second.among,
+        (
+            *first.stretches[:-1],
+            dataclasses.replace(last, share=np.concatenate([last.share[:-count], 1 - share])),
+            dataclasses.replace(
+                following, first=len(first.times) - count, share=np.concatenate([share, following.share[count:]])
+            ),
+        ),
     )

@@ -6,16 +6,14 @@ torque hangs on how the body's mass lies over the foot, which is known far bette
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from motorque.errors import DataError
 from motorque.fitting.keypoint_body import KeypointBody
-from motorque.fitting.keypoint_piece import Piece
+from motorque.fitting.keypoint_piece import Piece, Stretch
 
 Array = NDArray[np.float64]
 
@@ -34,6 +32,8 @@ class Posterior:
         shared: How far the coordinates follow K independent numbers of variance 1 that stay as they are for the whole
             recording: lengths, places of keypoints, cameras, the floor; shape [T, n, K].
         lengths: How far the logarithm of each body's scale factors follows them, by axis, shape [B, 3, K].
+        by_local: Derivative of the coordinates by the fit's own unknowns, shape [T, n, n].
+        stretches: The fit's equations.
     """
 
     times: Array
@@ -41,26 +41,13 @@ class Posterior:
     own: Array
     shared: Array
     lengths: Array
+    by_local: Array
+    stretches: tuple[Stretch, ...]
 
     @property
     def covariance(self) -> Array:
         """Covariance of the coordinates in each frame, shape [T, n, n]."""
         return np.asarray(self.own + self.shared @ self.shared.swapaxes(-1, -2))
-
-    def at(self, times: Array) -> Posterior:
-        """The same at other times [s] within the recording, by straight lines.
-
-        Raises:
-            DataError: A time lies outside of the recording.
-        """
-        if len(times) == 0 or times[0] < self.times[0] - 1e-6 or times[-1] > self.times[-1] + 1e-6:
-            raise DataError("posterior: it is asked for at times that the fit did not see; stay within the recording")
-        after = np.clip(np.searchsorted(self.times, times), min(1, len(self.times) - 1), len(self.times) - 1)
-        before = np.maximum(after - 1, 0)
-        gap = self.times[after] - self.times[before]
-        share = np.clip((times - self.times[before]) / np.where(gap > 0, gap, 1.0), 0.0, 1.0)[:, None, None]
-        own, shared = ((1 - share) * x[before] + share * x[after] for x in (self.own, self.shared))
-        return dataclasses.replace(self, times=times, own=own, shared=shared)
 
 
 def posterior(body: KeypointBody, found: Piece, q: Array, turn: Array, floor: int, groups: slice) -> Posterior:
@@ -88,6 +75,8 @@ def posterior(body: KeypointBody, found: Piece, q: Array, turn: Array, floor: in
         by_local @ found.own @ by_local.swapaxes(-1, -2),
         by_local @ shared,
         np.einsum("gbx,gk->bxk", body.masks, among),
+        by_local,
+        found.stretches,
     )
 
 

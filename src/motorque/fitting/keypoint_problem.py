@@ -286,23 +286,14 @@ class KeypointProblem:
     def _smooth(self, system: NormalEquations, state: State) -> None:
         if len(self.times) < 3:
             return
-        h = np.diff(self.times)
-        first, second = 2 / (h[:-1] * (h[:-1] + h[1:])), 2 / (h[1:] * (h[:-1] + h[1:]))
-        steps = np.stack([first, -first - second, second], axis=-1)
+        steps, worth = acceleration_steps(self.times)
         turn = Rotation.from_matrix(state.rotation[1:] @ state.rotation[:-1].swapaxes(-1, -2)).as_rotvec()
-        a, c = first[:, None], second[:, None]
+        a, c = steps[:, :1], steps[:, 2:]
         straight = np.concatenate([state.position, state.angles], axis=1)
         linear = a * (straight[:-2] - straight[1:-1]) + c * (straight[2:] - straight[1:-1])
         angular = c * turn[1:] - a * turn[:-1]
         residual = np.concatenate([linear[:, :3], angular, linear[:, 3:]], axis=1)
-        std = np.concatenate(
-            [
-                np.full(3, PELVIS_SHIFTS),
-                np.full(3, PELVIS_TURNS),
-                ACCELERATION * by_name(self.body.names, LIVELINESS, 1.0),
-            ]
-        )
-        weight = np.minimum(1.0, 0.5 * (h[:-1] + h[1:]) / CORRELATED)[:, None] / std**2
+        weight = worth[:, None] / acceleration_std(self.body.names) ** 2
         system.add_acceleration(residual, weight, steps)
 
     def _hold_angles(self, system: NormalEquations, state: State) -> None:
@@ -366,3 +357,19 @@ class KeypointProblem:
     def _hold_shared(self, system: NormalEquations, state: State) -> None:
         observations = max(1.0, float(self.worth.sum()) / SHARED_OBSERVATIONS)
         system.add_shared(state.shared - self.shared_mean, observations / self.shared_std**2)
+
+
+def acceleration_steps(times: Array) -> tuple[Array, Array]:
+    """Factors of three frames that follow each other in a second difference [1/s²], shape [T - 2, 3], and how many
+    observations each counts for, shape [T - 2].
+    """
+    h = np.diff(times)
+    first, second = 2 / (h[:-1] * (h[:-1] + h[1:])), 2 / (h[1:] * (h[:-1] + h[1:]))
+    return np.stack([first, -first - second, second], axis=-1), np.minimum(1.0, 0.5 * (h[:-1] + h[1:]) / CORRELATED)
+
+
+def acceleration_std(names: tuple[str, ...]) -> Array:
+    """Standard deviation of each local unknown's acceleration: pelvis shift, pelvis turn, fitted coordinates."""
+    return np.concatenate(
+        [np.full(3, PELVIS_SHIFTS), np.full(3, PELVIS_TURNS), ACCELERATION * by_name(names, LIVELINESS, 1.0)]
+    )

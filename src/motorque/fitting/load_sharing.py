@@ -98,6 +98,19 @@ def share_normal_forces(
     Returns:
         Forces in body weights, shape [T, K], and whether the solution converged.
     """
+    rows, needed, weight = normal_force_terms(wrench, points, position, strength, elsewhere)
+    same_foot = (points.foot[:, None] == points.foot).astype(np.float64)
+    return nonnegative_least_squares(rows, needed, weight, same_foot / (LOADING_RATE**2 * step))
+
+
+def normal_force_terms(
+    wrench: BodyWrench, points: ContactPoints, position: Array, strength: Array, elsewhere: Array
+) -> tuple[Array, Array, Array]:
+    """What is asked of the normal forces p of a frame by itself: least ``|rows p - needed|² + Σ weight p²``.
+
+    Arguments as for :func:`share_normal_forces`; shapes [T, 3, K], [T, 3] and [T, K]. The rows are the forces' sum and
+    moments, in units of what each is known to.
+    """
     arm = position[..., [0, 2]] - wrench.center[:, None]
     total_error = TOTAL_ERROR * (LOOSE / TOTAL_ERROR) ** elsewhere
     rows = np.empty((*strength.shape[:1], 3, strength.shape[1]))
@@ -114,8 +127,7 @@ def share_normal_forces(
     # One standard deviation of a foot's centre of pressure costs 1: the spread of its points gives the unit.
     spread = np.mean([_spread(arm[:, points.foot == foot], points.share[points.foot == foot]) for foot in (0, 1)])
     weight = spread / PRESSURE_POINT_SPREAD**2 / (np.maximum(strength, 1e-9) * points.share)
-    same_foot = (points.foot[:, None] == points.foot).astype(np.float64)
-    return nonnegative_least_squares(rows, needed, weight, same_foot / (LOADING_RATE**2 * step))
+    return rows, needed, weight
 
 
 def _spread(arm: Array, share: Array) -> float:

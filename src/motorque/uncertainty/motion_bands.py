@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from motorque.errors import DataError
+from motorque.fitting.ground_loads import GroundEstimate
+from motorque.fitting.keypoint_posterior import Posterior
 from motorque.series import Loads, Motion
 from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.assembly import chain_of, with_loads
@@ -17,6 +19,7 @@ from motorque.uncertainty.bands import Bands, Method, bands_of_chain
 from motorque.uncertainty.evidence import LoadEvidence
 from motorque.uncertainty.propagate import CoordinateNoise
 from motorque.uncertainty.temporal import Process
+from motorque.uncertainty.video_bands import bands_of_fit
 
 Array = NDArray[np.float64]
 
@@ -34,6 +37,10 @@ def bands_of_motion(
     loads: Loads,
     estimated: bool,
     cutoff: float | None = None,
+    posterior: Posterior | None = None,
+    ground: GroundEstimate | None = None,
+    mass_known: bool = True,
+    height_known: bool = True,
     lasting: float = LASTING,
     method: Method = "monte carlo",
     draws: int = 500,
@@ -49,6 +56,12 @@ def bands_of_motion(
         loads: Loads on bodies at the motion's times.
         estimated: Whether they were estimated from the motion, and so follow it.
         cutoff: Low-pass cutoff that the motion went through [Hz], or None.
+        posterior: What a fit to video left open, joints together; with ``ground`` all of it is drawn from, as
+            :func:`bands_of_fit` does, and the arguments below but ``seed`` are not looked at. Without, the standard
+            deviations of different joints are taken as independent, which makes far too much of them.
+        ground: The estimate that the loads come from.
+        mass_known: Whether the body mass was given; looked at with a posterior only, as the next.
+        height_known: Whether the person's height was given.
         lasting: Time over which errors stay alike [s].
         method: ``monte carlo`` through the chain, or ``linear`` propagation.
         draws: Draws of the former.
@@ -59,6 +72,19 @@ def bands_of_motion(
     """
     if motion.std is None:
         raise DataError("bands: the motion has no standard deviations; give bands_of_analysis the markers instead")
+    if posterior is not None and ground is not None:
+        return bands_of_fit(
+            skeleton,
+            motion=motion,
+            rate=rate,
+            acceleration=acceleration,
+            ground=ground,
+            posterior=posterior,
+            cutoff=cutoff,
+            mass_known=mass_known,
+            height_known=height_known,
+            seed=seed,
+        )
     free = [c for c in skeleton.free_coordinates if not skeleton.coordinates[c].locked]
     kept = [n for n, c in enumerate(skeleton.free_coordinates) if c in free]
     coupling = skeleton.coupling_matrix(torch.as_tensor(motion.values))[..., kept].numpy()

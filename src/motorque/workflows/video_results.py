@@ -22,7 +22,7 @@ from motorque.files.osim import OsimModel
 from motorque.files.osim_scale import scale_osim
 from motorque.files.output import OutputFolder
 from motorque.files.trc import write_trc
-from motorque.fitting.ground_loads import estimate_ground_loads
+from motorque.fitting.ground_loads import ground_estimate
 from motorque.fitting.keypoint_fit import KeypointFit, fit_keypoints
 from motorque.fitting.motion_prior import MotionPrior
 from motorque.journal import Journal
@@ -42,7 +42,7 @@ from motorque.vision.projection import project
 from motorque.vision.video import Video
 from motorque.workflows.analyze import FEWEST_FRAMES, kinetics_of
 from motorque.workflows.clock import Clock, versions
-from motorque.workflows.error_bars import DRAWS, error_bars, way, with_error_bars, write_error_bars
+from motorque.workflows.error_bars import error_bars, with_error_bars, write_error_bars
 from motorque.workflows.person import ASSUMED, Person, height_of, of_mass, weigh
 from motorque.workflows.recording import input_file
 from motorque.workflows.smoothing import DEFAULT_CUTOFF, FILTER, smooth
@@ -124,7 +124,8 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
                 person.skeleton, raw, chosen, given.cutoff is not None, journal
             )
         with clock("ground forces", 0.8):
-            loads = estimate_ground_loads(person.skeleton, motion, cutoff=None, journal=journal)
+            ground = ground_estimate(person.skeleton, motion, cutoff=None, journal=journal)
+            loads = ground.loads
             person = weigh(person, motion, None, journal)
         with clock("inverse dynamics", 0.84):
             kinetics = kinetics_of(person.skeleton, motion, rate, acceleration, loads)
@@ -139,8 +140,10 @@ def write_results(out: Path, given: Given, found: Found, clock: Clock, journal: 
                     loads=loads,
                     estimated=True,
                     cutoff=applied,
-                    method=way(len(motion.times)),
-                    draws=DRAWS,
+                    posterior=fit.posterior,
+                    ground=ground,
+                    mass_known=person.subject.mass_source != ASSUMED,
+                    height_known=given.height is not None,
                 ),
                 journal,
             )
