@@ -68,7 +68,10 @@ def load_poses(
     if height is not None:
         journal.assume("the bones bring their own lengths, so the given height is not used", path.name)
     motion = _bones(path, kind, skeleton, fps, journal)
-    poses = poses_from_bones(motion, sex=sex or "unknown", mass=mass, source=path.name, journal=journal)
+    try:
+        poses = poses_from_bones(motion, sex=sex or "unknown", mass=mass, source=path.name, journal=journal)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     return without_lead_frame(poses, journal, path.name)
 
 
