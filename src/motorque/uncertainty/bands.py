@@ -17,6 +17,7 @@ from motorque.series.markers import within
 from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.assembly import chain_of, with_loads, with_sources
 from motorque.uncertainty.evidence import (
+    EvidencePiece,
     MarkerEvidence,
     load_evidence,
     marker_evidence,
@@ -193,7 +194,7 @@ def bands_of_analysis(
             kept=slice(kept.start - rows.start, kept.stop - rows.start),
         )  # fmt: skip
         said = {name: _size(name, evidence.parts, chain, model_errors) for name in bands.by_source}
-        bands = _where_told(bands, list(evidence.free), piece.gain.told, evidence.told)
+        bands = _where_told(bands, piece, evidence.told)
         result.append((dataclasses.replace(bands, included=said), rows, kept))
     bands = _joined(result)
     excluded = {name: "switched off" for name in SOURCES if name not in chosen}
@@ -202,12 +203,12 @@ def bands_of_analysis(
     return dataclasses.replace(bands, excluded=excluded)
 
 
-def _where_told(bands: Bands, free: list[int], told: NDArray[np.bool_], ever: NDArray[np.bool_]) -> Bands:
-    """The bands where markers tell the free coordinates, [T, n], or ever do, [n]; NaN elsewhere."""
-    angles, torques = bands.angles.copy(), bands.torques.copy()
-    angles[:, free] = np.where(told, angles[:, free], np.nan)
+def _where_told(bands: Bands, piece: EvidencePiece, ever: NDArray[np.bool_]) -> Bands:
+    """The bands where markers tell the coordinates, which they ``ever`` do, [n], or never; NaN elsewhere."""
+    angles, torques, free = bands.angles.copy(), bands.torques.copy(), list(piece.gain.free)
+    angles[:, free] = np.where(piece.sure, angles[:, free], np.nan)
     # Where markers fail that are there otherwise, the pose is a guess, and so is what it takes to move there.
-    torques[(ever & ~told).any(1)] = np.nan
+    torques[(ever & ~piece.gain.told).any(1)] = np.nan
     return dataclasses.replace(bands, angles=angles, torques=torques)
 
 

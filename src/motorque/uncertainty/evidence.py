@@ -28,9 +28,9 @@ MARKER_SOURCES = ("marker noise", "soft tissue", "marker placement")
 LONG = 4000
 """Frames that are taken at once: gains and derivatives of so many take some hundreds of MB, of twenty minutes 20 GB."""
 
-GUESS = 0.5
-"""Standard deviation by marker noise from frame to frame beyond which a coordinate is a guess [rad or m]: its sine and
-cosine are not what derivatives say any more."""
+GUESS = 1.5
+"""Standard deviation by marker noise from frame to frame beyond which a coordinate is a guess [rad or m]: a quarter
+turn, of which derivatives say nothing any more."""
 
 
 def pieces(frames: int, margin: int) -> list[tuple[slice, slice]]:
@@ -57,12 +57,14 @@ class EvidencePiece:
         parts: Noise of the markers by source, of :data:`MARKER_SOURCES`.
         moving: Noise of the free coordinates that comes and goes, by source; sources without any are left out.
         found: What inverse kinematics found, not smoothed.
+        sure: Where the markers tell each free coordinate by more than a guess, shape [T, n].
     """
 
     gain: MarkerGain
     parts: Mapping[str, NoisePart]
     moving: Mapping[str, CoordinateNoise]
     found: Motion
+    sure: NDArray[np.bool_]
 
     @property
     def values(self) -> Array:
@@ -193,13 +195,13 @@ def _piece(gain: MarkerGain, parts: Mapping[str, NoisePart], found: Motion) -> E
     lost = gain.told & (np.einsum("tnma,m->tn", gain.gain**2, fast**2) > GUESS**2)
     if lost.any():
         kept = np.where(lost[..., None, None], 0.0, gain.gain)
-        gain = dataclasses.replace(gain, told=gain.told & ~lost, gain=kept)
+        gain = dataclasses.replace(gain, gain=kept)
     moving = {}
     for name, part in parts.items():
         if part.process is not None and part.typical > 0:
             weighted = (gain.gain * part.std[:, None]).reshape(*gain.gain.shape[:2], -1)
             moving[name] = CoordinateNoise(name, weighted @ weighted.transpose(0, 2, 1), part.process)
-    return EvidencePiece(gain, parts, moving, found)
+    return EvidencePiece(gain, parts, moving, found, gain.told & ~lost)
 
 
 @dataclass(frozen=True, eq=False)
