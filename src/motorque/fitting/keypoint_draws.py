@@ -44,7 +44,7 @@ def draw_errors(left: Posterior, acceleration: Array, count: int, rng: np.random
 
     Returns:
         Errors that come and go [rad or m], shape [T, n, count], and the numbers that all frames share, shape
-        [K, count]; the latter's errors are ``left.shared @ numbers``.
+        [K, count], of standard deviation ``left.staying``; the latter's errors are ``left.shared @ numbers``.
 
     Raises:
         DataError: The accelerations do not belong to the fit.
@@ -59,7 +59,8 @@ def draw_errors(left: Posterior, acceleration: Array, count: int, rng: np.random
         at = slice(stretch.first, stretch.first + stretch.equations.frames)
         drawn = left.by_local[at] @ _of_stretch(stretch, left.times[at], acceleration[at], count, rng)
         own[at] += np.sqrt(stretch.share)[:, None, None] * drawn
-    return own + _lasting(left, own, rng), rng.standard_normal((left.shared.shape[2], count))
+    numbers = left.staying * rng.standard_normal((left.shared.shape[2], count))
+    return own + _lasting(left, own, rng), numbers
 
 
 def liveliness(times: Array, acceleration: Array) -> Array:

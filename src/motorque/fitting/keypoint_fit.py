@@ -224,7 +224,8 @@ class _Fitter:
         position, rotation = (state.position - floor) @ turn.T, turn @ state.rotation
         placed = KeypointBody(person, body.attachments, body.held)
         q = placed.coordinates(position, rotation, state.angles)
-        left = posterior(placed, found, q, turn, problem.layout.floor, problem.layout.groups)
+        layout, observations = problem.layout, problem.observations
+        left = posterior(placed, found, q, turn, layout.floor, layout.groups, observations)
         points = (problem.points(state)[:, : len(body.attachments)] - floor) @ turn.T
         return KeypointFit(
             person,

@@ -32,6 +32,8 @@ class Posterior:
         shared: How far the coordinates follow K independent numbers of variance 1 that stay as they are for the whole
             recording: lengths, places of keypoints, cameras, the floor; shape [T, n, K].
         lengths: How far the logarithm of each body's scale factors follows them, by axis, shape [B, 3, K].
+        staying: How many times further off what all frames share is than the two tell. The fit weighs as many
+            observations of it as there are, and its prior as often, for they err alike and count as one.
         by_local: Derivative of the coordinates by the fit's own unknowns, shape [T, n, n].
         stretches: The fit's equations.
     """
@@ -41,6 +43,7 @@ class Posterior:
     own: Array
     shared: Array
     lengths: Array
+    staying: float
     by_local: Array
     stretches: tuple[Stretch, ...]
 
@@ -50,7 +53,9 @@ class Posterior:
         return np.asarray(self.own + self.shared @ self.shared.swapaxes(-1, -2))
 
 
-def posterior(body: KeypointBody, found: Piece, q: Array, turn: Array, floor: int, groups: slice) -> Posterior:
+def posterior(
+    body: KeypointBody, found: Piece, q: Array, turn: Array, floor: int, groups: slice, observations: float
+) -> Posterior:
     """What a solved recording leaves open, in the coordinates of its result.
 
     Args:
@@ -60,6 +65,7 @@ def posterior(body: KeypointBody, found: Piece, q: Array, turn: Array, floor: in
         turn: What ground was turned by, shape [3, 3].
         floor: Which shared unknown is the floor's height, from which the result's heights are measured.
         groups: Which shared unknowns are the logarithms of the segments' proportions; that of the whole is the first.
+        observations: How often the shared unknowns' prior was weighed.
     """
     count = 6 + len(body.columns)
     by_local = np.zeros((len(q), count, count))
@@ -75,6 +81,7 @@ def posterior(body: KeypointBody, found: Piece, q: Array, turn: Array, floor: in
         by_local @ found.own @ by_local.swapaxes(-1, -2),
         by_local @ shared,
         np.einsum("gbx,gk->bxk", body.masks, among),
+        float(np.sqrt(observations)) / found.stretches[0].wider,
         by_local,
         found.stretches,
     )

@@ -355,8 +355,12 @@ class KeypointProblem:
         return weight, self.guess_share * worth * GUESS_LOSS**2 * np.log1p(squared / GUESS_LOSS**2)
 
     def _hold_shared(self, system: NormalEquations, state: State) -> None:
-        observations = max(1.0, float(self.worth.sum()) / SHARED_OBSERVATIONS)
-        system.add_shared(state.shared - self.shared_mean, observations / self.shared_std**2)
+        system.add_shared(state.shared - self.shared_mean, self.observations / self.shared_std**2)
+
+    @property
+    def observations(self) -> float:
+        """How often the prior of the shared unknowns is weighed."""
+        return max(1.0, float(self.worth.sum()) / SHARED_OBSERVATIONS)
 
 
 def acceleration_steps(times: Array) -> tuple[Array, Array]:

@@ -146,14 +146,14 @@ EXCLUDED: Mapping[str, str] = {
 
 def _size_std(left: Posterior) -> float:
     """Standard deviation of the logarithm of the person's size."""
-    return float(np.linalg.norm(left.lengths.mean((0, 1))))
+    return left.staying * float(np.linalg.norm(left.lengths.mean((0, 1))))
 
 
 def _included(left: Posterior, mass_std: float, height_known: bool) -> dict[str, str]:
     root = [n for n in range(3)]
     turn = np.degrees(np.sqrt(np.diagonal(left.own, axis1=1, axis2=2)[:, 6:].mean()))
-    tilt = np.degrees(np.sqrt((left.shared[:, root] ** 2).sum(-1).mean()))
-    length = 100 * float(np.sqrt((left.lengths**2).sum(-1).mean()))
+    tilt = left.staying * np.degrees(np.sqrt((left.shared[:, root] ** 2).sum(-1).mean()))
+    length = 100 * left.staying * float(np.sqrt((left.lengths**2).sum(-1).mean()))
     size = "height given" if height_known else "height not given, so scale and depth are open too"
     included = {
         POSE: f"{turn:.2g}° per joint as the fit has it, joints together, as lively as the motion",
