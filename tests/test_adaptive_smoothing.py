@@ -75,6 +75,22 @@ def test_a_noisy_direction_is_smoothed_and_the_others_are_left() -> None:
     assert rms(across_left) < 0.01
 
 
+def test_what_channels_bring_about_together_is_believed_to_be_slow() -> None:
+    """Pairs of channels swing against each other; a heavy load that both carry hardly notices."""
+    generator = np.random.default_rng(5)
+    swing = moving(seed=7)
+    clean = np.concatenate([swing, -swing], axis=1)
+    effects = np.concatenate([np.eye(24), 30 * np.tile(np.eye(12), 2)])[None]
+    gains = []
+    for _ in range(3):
+        noisy = clean + 0.05 * generator.normal(size=clean.shape)
+        one, two = adaptive_fit(noisy), adaptive_fit(noisy, effects=effects)
+        loads = [np.diff((fit.smoothed - clean) @ effects[0, 24:].T, n=2, axis=0) for fit in (one, two)]
+        gains.append([rms(loads[1]) / rms(loads[0]), rms(two.smoothed - clean) / rms(one.smoothed - clean)])
+    load, value = np.mean(gains, axis=0)
+    assert load < 0.8 and value < 1.0
+
+
 def test_a_clean_motion_stays_as_it_is() -> None:
     clean = moving()
     assert np.abs(adaptive_smoothing(clean) - clean).max() < 1e-3 * np.ptp(clean)

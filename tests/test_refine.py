@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from motorque.errors import DataError
 from motorque.fitting.pose_chart import PoseChart, matrices_of, turned_by, vectors_of
 from motorque.fitting.pose_smoothing import smooth_poses
-from motorque.fitting.pose_torques import PoseTorques, quaternions
+from motorque.fitting.pose_torques import TURNS, PoseTorques, quaternions
 from motorque.fitting.refine import RefineSettings, refine_poses
 from motorque.fitting.refine_adam import adam_loss, default_loss, refine_adam
 from motorque.fitting.refine_physics import StandingPoints, TorqueBend
@@ -63,6 +63,13 @@ def test_quick_torques_are_the_layers(noisy: Poses, twice: bool) -> None:
     expected = layer(vectors[:, 0], vectors[:, 1:].flatten(1), torch.tensor(noisy.translation)).torques
     ends = 2 if twice else 1
     torch.testing.assert_close(torques(noisy, twice=twice), expected[ends:-ends], rtol=1e-7, atol=1e-6)
+
+
+def test_inertia_is_torque_by_acceleration(walk: Poses) -> None:
+    body = PoseTorques.of(walk)
+    turned = quaternions(torch.as_tensor(walk.rotation_vectors))
+    by = body.linearized(turned, torch.as_tensor(walk.translation))[3][:, TURNS][:, :, TURNS]
+    np.testing.assert_allclose(body.inertia(turned[1:-1]), by, atol=1e-12 * np.abs(by).max())
 
 
 def test_adams_loss_is_equation_5(walk: Poses, noisy: Poses) -> None:

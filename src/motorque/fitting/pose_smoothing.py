@@ -1,6 +1,7 @@
 """Poses smoothed without anything to set: each joint and direction by its own noise, which is estimated on the way.
 
-The best that can be done without a body's mechanics; `refine` begins here.
+Of a body's mechanics this knows one thing, its inertia: joints move together such that torques do not jerk more than
+they must. `refine` begins here.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from motorque.errors import DataError
-from motorque.fitting.pose_chart import PoseChart
+from motorque.fitting.pose_chart import PoseChart, vectors_of
+from motorque.fitting.pose_torques import PoseTorques, quaternions
 from motorque.journal import Journal
 from motorque.series.poses import Poses
 from motorque.signals.adaptive import AdaptiveFit, adaptive_fit, blend, windows
@@ -22,6 +25,8 @@ Array = NDArray[np.float64]
 
 UNEVEN = 0.01
 """How much the step between frames may vary, of its mean: file formats round times to milliseconds."""
+MOMENTS = 8
+"""Frames of a window whose inertia stands for all: it changes by a few per cent from pose to pose."""
 DIRECTED = 1.3
 """A noise this much larger along one axis of the world than across it is taken to have a direction."""
 
@@ -112,13 +117,15 @@ def smooth_poses(poses: Poses, *, journal: Journal | None = None) -> SmoothedPos
     check_poses(poses)
     chart = PoseChart.of(poses.rotations, poses.rate)
     vectors = chart.vectors(poses.rotations)
+    body = PoseTorques.of(poses)
     frames = len(vectors)
     smoothed, variance, weight = np.zeros_like(vectors), np.zeros_like(vectors), np.zeros(frames)
     place = np.zeros((frames, 3))
     fits: list[tuple[AdaptiveFit, AdaptiveFit]] = []
     kept: list[SmoothedWindow] = []
     for first, last in windows(frames):
-        fit, moved = fit_window(vectors[first:last], poses.translation[first:last])
+        inertia = window_inertia(body, poses.rotations[first:last])
+        fit, moved = fit_window(vectors[first:last], poses.translation[first:last], inertia)
         share = blend(first, last, frames)
         smoothed[first:last] += share[:, None, None] * fit.smoothed.reshape(-1, 24, 3)
         variance[first:last] += share[:, None, None] * fit.standard_deviation().reshape(-1, 24, 3) ** 2
@@ -138,10 +145,22 @@ def smooth_poses(poses: Poses, *, journal: Journal | None = None) -> SmoothedPos
     return SmoothedPoses(answer, noise, np.sqrt(variance / weight[:, None, None]), chart, tuple(kept))
 
 
-def fit_window(vectors: Array, translation: Array) -> tuple[AdaptiveFit, AdaptiveFit]:
-    """Fit rotation vectors [T, J, 3] and the root's translation [T, 3], each for itself."""
-    turned = adaptive_fit(vectors.reshape(len(vectors), -1), block=3, what="poses")
+def fit_window(vectors: Array, translation: Array, inertia: Array) -> tuple[AdaptiveFit, AdaptiveFit]:
+    """Fit rotation vectors [T, J, 3] and the root's translation [T, 3], each for itself.
+
+    Args:
+        vectors: In a :class:`PoseChart` [rad].
+        translation: In the world [m].
+        inertia: Of :func:`window_inertia`.
+    """
+    turned = adaptive_fit(vectors.reshape(len(vectors), -1), block=3, effects=inertia, what="poses")
     return turned, adaptive_fit(translation, block=3, order=2, lasting=False, what="translation of poses")
+
+
+def window_inertia(body: PoseTorques, rotations: Array) -> Array:
+    """Torques by angular accelerations at some of a window's rotations [T, 24, 3, 3], shape [K, 72, 72]."""
+    some = np.unique(np.linspace(0, len(rotations) - 1, MOMENTS).astype(int))
+    return body.inertia(quaternions(torch.as_tensor(vectors_of(rotations[some]))))
 
 
 def check_poses(poses: Poses) -> None:

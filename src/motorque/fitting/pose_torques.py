@@ -19,7 +19,7 @@ from torch import Tensor
 from motorque.mechanics.backends import Backend
 from motorque.mechanics.compiled import machine
 from motorque.mechanics.derivatives import inverse_dynamics_derivatives
-from motorque.mechanics.dynamics import inverse_dynamics
+from motorque.mechanics.dynamics import inverse_dynamics, mass_matrix
 from motorque.series.poses import Poses, Up
 from motorque.skeleton.skeleton import Skeleton
 from motorque.skeleton.smpl import smpl
@@ -112,6 +112,21 @@ class PoseTorques:
             forces = inverse_dynamics(self.skeleton, q, v, a, backend=self.backend)
             by = inverse_dynamics_derivatives(self.skeleton, q, v, a, backend=self.backend)
         return forces.numpy(), by.by_position.numpy(), by.by_speed.numpy(), by.by_acceleration.numpy()
+
+    def inertia(self, quaternion: Tensor) -> Array:
+        """Torques [N·m] by angular accelerations, each in its joint's parent's axes.
+
+        Args:
+            quaternion: x, y, z, w of each joint, shape [T, 24, 4].
+
+        Returns:
+            Shape [T, 72, 72].
+        """
+        place = quaternion.new_zeros(len(quaternion), 3)
+        q = torch.cat([quaternion[:, 0], place, quaternion[:, 1:].flatten(1)], -1)
+        with torch.no_grad():
+            found = mass_matrix(self.skeleton, q).numpy()
+        return np.ascontiguousarray(found[:, TURNS][:, :, TURNS])
 
 
 def upright(poses: Poses) -> Poses:

@@ -26,6 +26,7 @@ from motorque.fitting.pose_smoothing import (
     check_poses,
     fit_window,
     noise_estimate,
+    window_inertia,
 )
 from motorque.fitting.pose_torques import PoseTorques, as_before, upright
 from motorque.fitting.refine_physics import Residual
@@ -52,7 +53,7 @@ class RefineSettings:
         inner: Steps of conjugate gradients in each.
     """
 
-    bend: float = 1.0
+    bend: float = 1.5
     stand: bool = True
     slip: float = 0.3
     steps: int = 2
@@ -88,8 +89,10 @@ def refine_poses(
     vectors = chart.vectors(poses.rotations)
     frames = len(vectors)
     parts = windows(frames)
-    fits = [fit_window(vectors[first:last], poses.translation[first:last]) for first, last in parts]
     body = PoseTorques.of(poses)
+    fits = [
+        fit_window(vectors[a:b], poses.translation[a:b], window_inertia(body, poses.rotations[a:b])) for a, b in parts
+    ]
     smoothed, place, variance = _blended(
         parts, frames, [(t.smoothed, p.smoothed, t.standard_deviation() ** 2) for t, p in fits]
     )

@@ -4,7 +4,8 @@ A recording y of C channels is taken as motion plus noise, y = x + e, both unkno
 
 - motion: the third differences of x are white from frame to frame, with one covariance Q over all channels (a body
   whose jerk is random, with joints that move together). Parabolas cost nothing, high frequencies cost with the sixth
-  power.
+  power. Where channels together bring about something that is known to be slow for its size (torques, by a body's
+  inertia), they are believed to move such that these effects are independent of each other too.
 - noise: a covariance S, block by block (the three components of one joint), times one spectrum: a share that is new in
   every frame, the rest a first-order autoregression. Blocks that are noisier along one direction (a camera's depth) or
   noisier than others (wrists) are smoothed more, there and only there.
@@ -41,8 +42,10 @@ WINDOW = 240
 ITERATIONS = 10
 """Of EM: more of them gain no likelihood worth having and begin to take noise that lasts for motion."""
 MOTION_PRIOR, NOISE_PRIOR = 60.0, 10.0
-"""Frames' worth of belief that channels move independently of each other, and that noise is the same in all directions
-of a block: what keeps covariances of 72 channels well-defined from 30 frames."""
+"""Frames' worth of belief that channels move independently of each other but for their effects, and that noise is the
+same in all directions of a block: what keeps covariances of 72 channels well-defined from 30 frames."""
+SLIGHT = 1e-3
+"""Effects smaller than this, as a share of the largest one's variance, count as if they were so large."""
 OUTLIER = 4.0
 """Residuals beyond this many standard deviations count as if they were there (Huber's weights); of Gaussian noise in
 three dimensions 1 in 1,100 is beyond."""
@@ -107,7 +110,13 @@ class AdaptiveFit:
 
 
 def adaptive_fit(
-    values: Array, *, block: int = 1, order: int = ORDER, lasting: bool = True, what: str = "motion"
+    values: Array,
+    *,
+    block: int = 1,
+    order: int = ORDER,
+    lasting: bool = True,
+    effects: Array | None = None,
+    what: str = "motion",
 ) -> AdaptiveFit:
     """Fit noise and motion of one window and smooth it.
 
@@ -116,6 +125,8 @@ def adaptive_fit(
         block: How many neighbouring channels share a noise covariance.
         order: Which differences of the motion are white, 2 or 3.
         lasting: Whether noise may last; of few channels, too little tells it from motion.
+        effects: What channels bring about together, such as the torques that accelerations ask for: matrices at some
+            moments of the window, shape [K, E, C].
         what: What is smoothed, for messages.
 
     Raises:
@@ -123,14 +134,15 @@ def adaptive_fit(
     """
     values = np.asarray(values, dtype=np.float64)
     _check(values, what)
-    fit = _em(values, values, block, order, lasting, None, np.ones((len(values), values.shape[1] // block)))
+    weights = np.ones((len(values), values.shape[1] // block))
+    fit = _em(values, values, block, order, lasting, effects, None, weights)
     for _ in range(4):
         weights = _weights(values - fit.smoothed, fit.noise, block)
         if np.abs(weights - fit.weights).max() < 0.05:
             break
         # An outlier's place is taken by a value that pulls as much as its weight lets it.
         pulled = fit.smoothed + np.repeat(weights, block, axis=1) * (values - fit.smoothed)
-        fit = _em(values, pulled, block, order, lasting, fit, weights)
+        fit = _em(values, pulled, block, order, lasting, effects, fit, weights)
     return fit
 
 
@@ -212,7 +224,14 @@ def _spectra(frames: int) -> Array:
 
 
 def _em(
-    values: Array, pulled: Array, block: int, order: int, lasting: bool, start: AdaptiveFit | None, weights: Array
+    values: Array,
+    pulled: Array,
+    block: int,
+    order: int,
+    lasting: bool,
+    effects: Array | None,
+    start: AdaptiveFit | None,
+    weights: Array,
 ) -> AdaptiveFit:
     frames, channels = values.shape
     basis, stiffness = _courses(frames, order)
@@ -221,7 +240,10 @@ def _em(
     mobility = 1 / stiffness[free]
     # Below rounding of the values no noise can be told; nor does it matter there.
     floor = 1e-14 * np.ptp(values, axis=0).max(initial=0.0) ** 2 + 1e-20
-    noise, motion = _first_guess(data[free], mobility, block, floor) if start is None else (start.noise, start.motion)
+    if start is None:
+        noise, motion = _first_guess(data[free], mobility, block, floor, effects)
+    else:
+        noise, motion = start.noise, start.motion
     candidates = _spectra(frames)
     chosen = 0 if start is None else _SPECTRA.index((start.white_share, start.kept))
     count = frames - order
@@ -244,8 +266,7 @@ def _em(
         left = (z - mean) / np.sqrt(spectrum)
         moving = moved.T @ moved + np.diag((variance / mobility[:, None]).sum(0))
         erring = left.T @ left + np.diag((variance / spectrum).sum(0))
-        motion = modes.T @ (moving / count) @ modes
-        motion = (count * motion + MOTION_PRIOR * np.diag(np.diag(motion))) / (count + MOTION_PRIOR)
+        motion = _believed(modes.T @ (moving / count) @ modes, count, effects)
         motion += floor * np.finfo(float).eps * np.eye(channels)
         noise = _in_blocks(modes.T @ (erring / count) @ modes + floor * np.eye(channels), block, count)
     smoothed = held @ data[:order] + basis[:, free] @ (mean @ modes)
@@ -253,7 +274,7 @@ def _em(
     return AdaptiveFit(smoothed, noise, motion, *_SPECTRA[chosen], weights, basis, modes, spread)
 
 
-def _first_guess(data: Array, mobility: Array, block: int, floor: float) -> tuple[Array, Array]:
+def _first_guess(data: Array, mobility: Array, block: int, floor: float, effects: Array | None) -> tuple[Array, Array]:
     """Noise and motion covariance from each channel by itself: the smoothing of the largest likelihood on a grid."""
     ratios = np.exp(np.linspace(np.log(1e-3), np.log(1e10), 66))  # noise over motion, per frame
     gains = mobility / (mobility + ratios[:, None])
@@ -268,11 +289,27 @@ def _first_guess(data: Array, mobility: Array, block: int, floor: float) -> tupl
     rest = data - picked * data
     moved = picked * data / np.sqrt(mobility)[:, None]
     count = len(data)
-    motion = moved.T @ moved / count
-    motion = (count * motion + MOTION_PRIOR * np.diag(np.diag(motion))) / (count + MOTION_PRIOR)
+    motion = _believed(moved.T @ moved / count, count, effects)
     channels = data.shape[1]
     guess = _in_blocks(rest.T @ rest / count + floor * np.eye(channels), block, count)
     return guess, motion + floor * np.finfo(float).eps * np.eye(channels)
+
+
+def _believed(motion: Array, count: int, effects: Array | None) -> Array:
+    """The motion's covariance, drawn towards one of the same channels' sizes without ties but those of effects."""
+    size = np.sqrt(np.diag(motion))
+    apart = np.diag(size**2)
+    if effects is not None and size.max() > 0:
+        # Two beliefs at once, each channel and each effect by itself as large as it was found: precisions add up.
+        size = np.maximum(size, 1e-9 * size.max())
+        squares = ((effects @ motion) * effects).sum(-1).mean(0)
+        squares += SLIGHT * squares.max()
+        by = (effects * size / np.sqrt(squares)[:, None]).reshape(-1, len(motion))
+        apart = np.linalg.inv(np.eye(len(motion)) + by.T @ by / len(effects))
+        size = size / np.sqrt(np.diag(apart))
+        apart = size[:, None] * apart * size
+    believed: Array = (count * motion + MOTION_PRIOR * apart) / (count + MOTION_PRIOR)
+    return believed
 
 
 def _in_blocks(covariance: Array, block: int, count: int) -> Array:
