@@ -166,6 +166,17 @@ def test_inertias_are_those_of_bodies() -> None:
         assert (body.mass > 0.1).all()
 
 
+def test_hands_may_hang_straight_down() -> None:
+    """Which way such a hand's palm looks is not known; two that hang all but straight are told no other way."""
+    rest = person()
+    for wrist, hand in ((20, 22), (21, 23)):
+        rest[hand] = rest[wrist] - 0.06 * torch.tensor([0.0, 1.0, 0.0], dtype=rest.dtype)
+    hanging = smpl(joint_positions=rest).inertia
+    rest[22:, 2] += 1e-5
+    assert torch.isfinite(hanging).all()
+    torch.testing.assert_close(hanging, smpl(joint_positions=rest).inertia, rtol=0.0, atol=1e-6)
+
+
 def test_left_and_right_are_mirror_images() -> None:
     body = smpl(sex="f")
     flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64))

@@ -245,5 +245,9 @@ def _axes(longitudinal: Tensor, near: tuple[float, float, float]) -> Tensor:
     """Columns: the sagittal axis nearest to a direction, the transverse and the longitudinal axis; shape [3, 3]."""
     given = torch.tensor(near, dtype=longitudinal.dtype, device=longitudinal.device)
     sagittal = given - (given @ longitudinal) * longitudinal
+    if float(sagittal.detach().square().sum()) < 1e-12:
+        # Along the segment itself, such as a hand that hangs in the rest pose: none is nearest, any other will do.
+        given = given.roll(1)
+        sagittal = given - (given @ longitudinal) * longitudinal
     sagittal = sagittal / torch.linalg.vector_norm(sagittal)
     return torch.stack([sagittal, torch.linalg.cross(longitudinal, sagittal), longitudinal], dim=-1)
