@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from motorque.fitting.ground_loads import estimate_ground_loads
 from motorque.fitting.pose_smoothing import SmoothedPoses, smooth_poses
+from motorque.journal import Journal
 from motorque.mechanics.smpl_dynamics import SMPLDynamics
 from motorque.series import Load, Loads, Motion, Poses
 from motorque.series.poses import matrices
@@ -70,7 +72,7 @@ def standing_loads(poses: Poses) -> Loads:
     frames = len(poses.times)
     force = np.tile([0.0, 75.0 * 9.80665 / 2, 0.0], (frames, 1))
     point, moment = np.zeros((frames, 3)), np.zeros((frames, 3))
-    return Loads(poses.times, tuple(Load(f"ground_{s}", f"calcn_{s}", force, point, moment) for s in "rl"))
+    return Loads(poses.times, tuple(Load(f"ground_force_{s}", f"calcn_{s}", force, point, moment) for s in "rl"))
 
 
 def test_the_reference_is_the_layer_itself(smoothed: SmoothedPoses) -> None:
@@ -178,8 +180,25 @@ def test_missing_frames_have_no_error_bars(smoothed: SmoothedPoses) -> None:
     )  # fmt: skip
     lost = np.isnan(bands.angles).any(axis=1)
     assert lost.sum() == 3 and lost[40:43].all()
-    assert np.isnan(bands.loads["ground_r"].force).any(axis=1).sum() == 3
+    assert np.isnan(bands.loads["ground_force_r"].force).any(axis=1).sum() == 3
     assert np.isnan(bands.torques[:, :6]).all() and np.isfinite(bands.torques[~lost, 6:]).all()
+
+
+def test_sharing_is_in_the_band_where_contact_was_found(walk: Poses) -> None:
+    """Ground forces of each foot: the truth's are those of the clean walk by the same way."""
+    truth = estimate_ground_loads(SKELETON, motion_of(walk), cutoff=None, journal=Journal())
+    given = smooth_poses(noisy(walk, 0.03, 2))
+    motion, torques = motion_of(given.poses), torques_of(given.poses)
+    loads = estimate_ground_loads(SKELETON, motion, cutoff=None, journal=Journal())
+    bands = bands_of_poses(
+        SKELETON, given, motion=motion, torques=torques, loads=loads, estimated=True, same=True, method="linear"
+    )
+    assert "sharing between the feet" in bands.included and "sharing between the feet" not in bands.excluded
+    held = []
+    for one, other in zip(loads.loads, truth.loads, strict=True):
+        on = one.force[:, 1] > 20
+        held.append((np.abs(one.force - other.force) < WITHIN * bands.loads[one.name].force)[on])
+    assert 0.85 < np.concatenate(held).mean() <= 1.0
 
 
 def test_belief_never_falls_below_what_is_left_of_noise() -> None:

@@ -26,7 +26,7 @@ from motorque.series import Loads
 from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.following_loads import FollowingLoads, following_loads
 from motorque.uncertainty.pose_posterior import PosePosterior
-from motorque.uncertainty.torque_gain import TorqueGain
+from motorque.uncertainty.torque_gain import TorqueGain, Wrenches
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -44,12 +44,14 @@ class PoseChain:
         posterior: The poses, and what is open in them.
         wrenches: Force and moment about the ground origin on bodies by name, shape [T, 6] each; they stay as they are.
         following: How loads that were estimated from the motion change with it, or None.
+        load_gain: Derivatives of generalized forces by the wrench of each body that carries loads, shape [T, nv, 6].
     """
 
     skeleton: Skeleton
     posterior: PosePosterior
     wrenches: dict[str, Array]
     following: FollowingLoads | None
+    load_gain: Wrenches
 
     @staticmethod
     def of(skeleton: Skeleton, posterior: PosePosterior, loads: Loads | None, *, estimated: bool) -> PoseChain:
@@ -66,10 +68,10 @@ class PoseChain:
         for load in () if loads is None else loads.loads:
             own = np.concatenate([load.force, load.moment_about_origin], axis=1)
             wrenches[load.body] = wrenches.get(load.body, np.zeros(1)) + own
-        following = None
-        if estimated and loads is not None:
-            following = following_loads(body, _load_gain(body, posterior, loads), loads)
-        return PoseChain(body, posterior, wrenches, following)
+        if not estimated or loads is None:
+            return PoseChain(body, posterior, wrenches, None, {})
+        gain = _load_gain(body, posterior, loads)
+        return PoseChain(body, posterior, wrenches, following_loads(body, gain, loads), gain.loads)
 
     @property
     def step(self) -> float:

@@ -26,6 +26,7 @@ from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.bands import Bands, LoadBand, Method, load_band
 from motorque.uncertainty.pose_chain import PoseChain
 from motorque.uncertainty.pose_posterior import SOURCES, PosePosterior
+from motorque.uncertainty.sharing import SHARINGS, sharing_variances
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -45,6 +46,9 @@ BLOCK = 32
 NEARBY = 0.3
 """Width over which the squared difference from the most probable result is averaged in time [s]: of one frame it is
 sometimes none by chance."""
+
+SHARING = "sharing between the feet"
+"""Source: what errors of poses do to ground forces beyond their sum."""
 
 OWN_WAY = "chosen filter"
 """Source: how far a result of another way to rates is from the most probable one."""
@@ -102,6 +106,10 @@ def bands_of_poses(
     total = _drawn(chain, draws, seed) if way == "monte carlo" else parts[SOURCES[0]].plus(parts[SOURCES[1]])
     angles = dict(zip(SOURCES, _columns(_angle_variances(posterior, motion)), strict=True))
     by_torque = {name: part.torques for name, part in parts.items()}
+    shared = None if loads is None else sharing_variances(chain, skeleton, loads, seed=seed)
+    if shared is not None:
+        total = total.plus(_Spread(*shared))
+        angles[SHARING], by_torque[SHARING] = np.zeros_like(angles[SOURCES[0]]), shared[0]
     angle, torque = sum(angles.values()), total.torques
     if not same:
         angles[OWN_WAY], by_torque[OWN_WAY] = _own_way(chain, motion, torques)
@@ -126,7 +134,7 @@ def bands_of_poses(
             for name in angles
         },
         _included(smoothed, by_torque, same),
-        _excluded(estimated and loads is not None, loads is not None),
+        _excluded(estimated and loads is not None, loads is not None, shared is not None),
         way,
         draws if way == "monte carlo" else 0,
         seed,
@@ -242,6 +250,11 @@ def _included(smoothed: SmoothedPoses, by_torque: Mapping[str, Array], same: boo
         SOURCES[1]: "movement that noise hides and smoothing takes away with it, as large as it can be without being "
         f"seen: {typical[SOURCES[1]]:.2g} N·m of a typical torque",
     }
+    if SHARING in typical:
+        found[SHARING] = (
+            f"which foot has how much of the ground force, and where, as {SHARINGS} draws of the poses have it: "
+            f"{typical[SHARING]:.2g} N·m of a typical torque"
+        )
     if not same:
         found[OWN_WAY] = (
             f"what the chosen way to rates does otherwise than the noise asks for: {typical[OWN_WAY]:.2g} N·m of a "
@@ -250,7 +263,7 @@ def _included(smoothed: SmoothedPoses, by_torque: Mapping[str, Array], same: boo
     return found
 
 
-def _excluded(following: bool, loaded: bool) -> dict[str, str]:
+def _excluded(following: bool, loaded: bool, shared: bool) -> dict[str, str]:
     """What is not, and why."""
     found = {
         "lasting errors": "a joint that is always bent too much, a camera's wrong depth: no recording tells these from "
@@ -259,7 +272,9 @@ def _excluded(following: bool, loaded: bool) -> dict[str, str]:
         "joint centres": "nothing in the poses tells them; 1 cm at a hip that carries 800 N is 8 N·m",
         "soft tissue": "poses have none of their own: it is in their noise or in their lasting errors",
     }
-    if following:
+    if following and shared:
+        found["contact's own errors"] = "soles and ground are taken as contact has them: flat, level and rigid"
+    elif following:
         found["sharing between the feet"] = "how the feet share the ground force is left as it was found"
     elif loaded:
         found["measured loads"] = "are taken as they are: their file does not tell their noise"
