@@ -149,6 +149,15 @@ def joint_centres(poses: Poses) -> Array:
     return positions
 
 
+def source_joints(motion: BoneMotion) -> list[int]:
+    """For each of SMPL's 24 joints the recording's own joint at its place.
+
+    Raises:
+        DataError: The joints are called like no known family's.
+    """
+    return _joints_of(motion, roles_of(motion)[0])[0]
+
+
 def _role(joint: str) -> tuple[str, str]:
     """Side and role of a joint: ``left``, ``hip``; the trunk's have no side."""
     side, _, role = joint.rpartition("_")

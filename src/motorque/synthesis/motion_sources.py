@@ -124,7 +124,7 @@ def read_folder(folder: str | Path, *, journal: Journal) -> list[Recording]:
     def add(path: Path, subject: str, skeleton: str, read: Callable[[], BoneMotion], borrowed: bool = False) -> None:
         source = path.relative_to(folder).as_posix()
         try:
-            found.append(Recording(source, subject, _activity(source), skeleton, read(), borrowed))
+            found.append(Recording(source, subject, activity_of(source), skeleton, read(), borrowed))
         except MotorqueError as error:
             journal.warn(str(error), source)
 
@@ -151,7 +151,8 @@ def person_of(source: str) -> str:
     return [person for pattern, person in _PERSONS if re.search(pattern, source)][-1:][0]
 
 
-def _activity(source: str) -> str:
+def activity_of(source: str) -> str:
+    """What is done in a file of CMU's, by its path within the folder; ``other`` where the index does not say."""
     for pattern, activity in _ACTIVITIES:
         match = re.search(pattern, source)
         if match:

@@ -1,0 +1,208 @@
+"""Windows to learn from: drawn at random from a library on disk, turned forward, mirrored, and told of in part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from motorque.errors import DataError
+from motorque.estimators.inpose.conditions import Conditions, conditions
+from motorque.estimators.inpose.heading import forward_angle, turned
+from motorque.estimators.inpose.library import Library, Movement
+from motorque.estimators.inpose.mirror import mirrored, mirrored_place, mirrored_points
+from motorque.estimators.inpose.tree import HEAD, JOINTS, THREE, WINDOW, places, standing_length
+
+NONE, SOME_OF_THREE, ANY, MORE = 0.1, 0.15, 0.15, 0.1
+"""Shares of windows that are told nothing, some of the three sensors, any joints, the three and some others; the rest
+is told the three."""
+PLACED = 0.5
+"""Share of the windows told of the head in which they are also told where it is."""
+GAPS = 0.1
+"""Share of windows in which sensors drop out for a while."""
+STRAY = 0.15
+"""Share of windows that face anywhere, so that the prior can do without a head's heading."""
+OFF_FORWARD = 0.2
+"""Standard deviation of how far the others are off forward [rad]."""
+
+
+class Batch(NamedTuple):
+    """A batch as plain tensors, so that other processes can make it.
+
+    Args:
+        clean: Rotations, shape [B, 41, 22, 6].
+        channels: As of :class:`Conditions`, like the next two.
+        seen: Whose rotation is told.
+        placed: Whose place is told.
+        noise: Shape [B, 41, 22, 6].
+        step: Shape [B].
+    """
+
+    clean: Tensor
+    channels: Tensor
+    seen: Tensor
+    placed: Tensor
+    noise: Tensor
+    step: Tensor
+
+    @property
+    def told(self) -> Conditions:
+        """What the sensors say."""
+        return Conditions(self.channels, self.seen, self.placed)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """All windows of 41 frames of some movements, read from disk as they are drawn.
+
+    Args:
+        library: Where they lie.
+        movements: Which of its movements.
+        frames: Length of a window.
+
+    Raises:
+        DataError: Not one movement is as long as a window.
+    """
+
+    library: Library
+    movements: Sequence[Movement]
+    frames: int = WINDOW
+
+    def __post_init__(self) -> None:
+        if not any(m.frames >= self.frames for m in self.movements):
+            raise DataError(f"data: no movement is as long as a window of {self.frames} frames at 60 Hz")
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many windows each movement has, int64."""
+        return np.array([max(0, m.frames - self.frames + 1) for m in self.movements])
+
+    def __len__(self) -> int:
+        return int(self.counts.sum())
+
+    def read(self, numbers: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Some windows by their number.
+
+        Args:
+            numbers: Which, shape [B], each from 0 to below the length.
+
+        Returns:
+            Rotations [B, T, 22, 6], the pelvis [B, T, 3] and rest joints [B, 22, 3], float32.
+        """
+        ends = np.cumsum(self.counts)
+        which = np.searchsorted(ends, numbers, side="right")
+        start = numbers - ends[which] + self.counts[which] + np.array([m.first for m in self.movements])[which]
+        rows = start[:, None] + np.arange(self.frames)
+        rest = np.array([self.movements[w].rest for w in which], dtype=np.float32)
+        return (
+            torch.from_numpy(self.library.rotations[rows]),
+            torch.from_numpy(self.library.pelvis[rows]),
+            torch.from_numpy(rest),
+        )
+
+    def mean(self, most: int = 20_000) -> Tensor:
+        """What rotations that face forward are on average, as six numbers, shape [22, 6]."""
+        total, count = torch.zeros(len(JOINTS), 6, dtype=torch.float64), 0
+        for movement in self.movements:
+            every = max(1, sum(m.frames for m in self.movements) // most)
+            some = torch.from_numpy(
+                np.array(self.library.rotations[movement.first : movement.first + movement.frames : every])
+            )
+            seen = torch.ones(len(some), 1, len(JOINTS), dtype=torch.bool)
+            total += turned(some, forward_angle(some[:, None], seen)).double().sum(0)
+            count += len(some)
+        return (total / count).float()
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Makes the batch of a step, as the training loop wants it.
+
+    Args:
+        windows: What they are drawn from.
+        size: Windows in a batch.
+    """
+
+    windows: Windows
+    size: int
+
+    def __call__(self, generator: torch.Generator, step: int) -> Batch:
+        """The batch of a step: all that is random in it comes from the generator."""
+        numbers = torch.randint(len(self.windows), (self.size,), generator=generator).numpy()
+        rotations, pelvis, rest = self.windows.read(numbers)
+        flip = torch.rand(self.size, generator=generator) < 0.5
+        rotations = torch.where(flip[:, None, None, None], mirrored(rotations), rotations)
+        pelvis = torch.where(flip[:, None, None], mirrored_place(pelvis), pelvis)
+        rest = torch.where(flip[:, None, None], mirrored_points(rest), rest)
+        seen, placed = told_of(self.size, self.windows.frames, generator)
+        off = OFF_FORWARD * torch.randn(self.size, generator=generator)
+        anywhere = torch.pi * (2 * torch.rand(self.size, generator=generator) - 1)
+        stray = torch.rand(self.size, generator=generator) < STRAY
+        told, rotations, _ = measured(rotations, pelvis, rest, seen, placed, torch.where(stray, anywhere, off))
+        noise = torch.randn(rotations.shape, generator=generator)
+        which = torch.randint(1000, (self.size,), generator=generator)
+        return Batch(rotations, told.channels, told.seen, told.placed, noise, which)
+
+
+def measured(
+    rotations: Tensor, pelvis: Tensor, rest: Tensor, seen: Tensor, placed: Tensor, off: Tensor | None = None
+) -> tuple[Conditions, Tensor, Tensor]:
+    """What faultless sensors say of windows, and the windows turned forward by what they say.
+
+    Args:
+        rotations: Shape [B, T, 22, 6].
+        pelvis: Shape [B, T, 3] [m].
+        rest: Rest joints [m], shape [B, 22, 3].
+        seen: Whose rotation is measured, bool, shape [B, T, 22].
+        placed: Whose place is measured, bool, shape [B, T, 22].
+        off: How far off forward each is turned [rad], shape [B]; not at all by default.
+
+    Returns:
+        What is told, the turned rotations, and by how much they were turned [rad], shape [B].
+    """
+    angle = forward_angle(rotations, seen)
+    angle = angle if off is None else angle + off
+    rotations = turned(rotations, angle)
+    points = None
+    if placed.any():
+        points = places(rotations, rest[:, None], turned(pelvis, angle))
+    length = torch.tensor([standing_length(r.double().numpy()) for r in rest], dtype=rotations.dtype)
+    return conditions(rotations, seen, points=points, placed=placed, length=length), rotations, angle
+
+
+def told_of(size: int, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Of which joints windows are told: mostly the three sensors, but also fewer, others, more and nothing.
+
+    Returns:
+        Whose rotation and whose place is told, bool, shape [B, T, 22] each. Places are the head's alone.
+    """
+
+    def rand(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    kind, joints = rand(size), len(JOINTS)
+    three = torch.zeros(size, joints, dtype=torch.bool)
+    three[:, list(THREE)] = True
+    share = rand(size, 1) ** 2  # few joints more often than many
+    any_of = rand(size, joints) < share
+    seen = three.clone()
+    edges = torch.tensor([NONE, SOME_OF_THREE, ANY, MORE]).cumsum(0)
+    seen[kind < edges[0]] = False
+    some = (kind >= edges[0]) & (kind < edges[1])
+    seen[some] &= (rand(size, joints) < 0.5)[some]
+    other = (kind >= edges[1]) & (kind < edges[2])
+    seen[other] = any_of[other]
+    more = (kind >= edges[2]) & (kind < edges[3])
+    seen[more] |= any_of[more]
+    seen = seen[:, None].expand(size, frames, joints).clone()
+    start, length = rand(size, 1, joints) * frames, rand(size, 1, joints) * frames
+    time = torch.arange(frames)[None, :, None]
+    gap = (time >= start) & (time < start + length) & (rand(size, 1, joints) < 0.5)
+    seen &= ~(gap & (rand(size) < GAPS)[:, None, None])
+    placed = torch.zeros_like(seen)
+    placed[:, :, HEAD] = seen[:, :, HEAD] & (rand(size) < PLACED)[:, None]
+    return seen, placed
