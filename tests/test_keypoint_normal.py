@@ -91,6 +91,15 @@ def test_covariance_is_the_block_of_the_inverse(frames, damping):
         np.testing.assert_allclose(block, inverse[at, at], rtol=1e-9)
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3, 6, 7])
+def test_draws_have_the_covariance_of_the_matrix(frames):
+    system, (matrix, *_) = build(frames)
+    size = frames * N
+    unit = system.factored(0.0).drawn(np.eye(size).reshape(frames, N, size)).reshape(size, size)
+    own = matrix[:size, :size] + FLOOR * np.eye(size)
+    np.testing.assert_allclose(unit @ unit.T, np.linalg.inv(own), rtol=1e-8, atol=1e-12)
+
+
 def test_held_unknowns_stay():
     system, _ = build(5)
     _, shared = system.held().factored(0.0).step()

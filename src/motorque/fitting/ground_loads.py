@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,20 @@ class Sharing:
     hips: Array
     wrench: BodyWrench
 
+    def frames(self, which: NDArray[np.int64]) -> Sharing:
+        """Only the frames with these indices."""
+        whole = self.wrench
+        wrench = BodyWrench(whole.force[which], whole.moment[which], whole.center[which])
+        return Sharing(
+            self.points,
+            self.position[which],
+            self.strength[which],
+            self.pressed[which],
+            self.elsewhere[which],
+            self.hips[which],
+            wrench,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class GroundEstimate:
@@ -91,6 +106,23 @@ class GroundEstimate:
     ground: float
     weight: float
     sharing: Sharing
+
+    def frames(self, which: NDArray[np.int64]) -> GroundEstimate:
+        """Only the frames with these indices."""
+        loads = tuple(
+            dataclasses.replace(x, force=x.force[which], point=x.point[which], moment=x.moment[which], force_std=None)
+            for x in self.loads.loads
+        )
+        return GroundEstimate(
+            Loads(self.loads.times[which], loads),
+            self.residual_force[which],
+            self.residual_moment[which],
+            self.airborne[which],
+            self.outside[which],
+            self.ground,
+            self.weight,
+            self.sharing.frames(which),
+        )
 
 
 def estimate_ground_loads(

@@ -13,7 +13,6 @@ import copy
 import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dtbtrs
 from scipy.ndimage import gaussian_filter1d
 
 from motorque.errors import DataError
@@ -77,19 +76,16 @@ def liveliness(times: Array, acceleration: Array) -> Array:
 
 def _of_stretch(stretch: Stretch, times: Array, acceleration: Array, count: int, rng: np.random.Generator) -> Array:
     """Draws of the local unknowns of one stretch, shape [T, n, count]."""
-    system = stretch.equations
     usual = acceleration_std(stretch.names)
     least = np.concatenate([np.full(3, LEAST_SHIFT), np.full(3, LEAST_TURN), np.full(len(usual) - 6, LEAST_ANGLE)])
     # Wider are the errors for what the model gets wrong; accelerations are as large as found, not wider.
     square = np.maximum(liveliness(times, acceleration), least**2) / stretch.wider**2
-    calm = _calmer(system, times, square, usual)
+    calm = _calmer(stretch.equations, times, square, usual)
     try:
-        factor = calm.held().factored(0.0).factor
+        system = calm.held().factored(0.0)
     except LinAlgError:  # nothing is known of something; with a little damping it is at least a number
-        factor = calm.held().factored(DAMPING).factor
-    noise = rng.standard_normal((system.frames * system.local, count))
-    drawn, _ = dtbtrs(factor, noise, uplo="L", trans="T")
-    return np.asarray(stretch.wider * drawn.reshape(system.frames, system.local, count))
+        system = calm.held().factored(DAMPING)
+    return stretch.wider * system.drawn(rng.standard_normal((*acceleration.shape, count)))
 
 
 def _calmer(system: NormalEquations, times: Array, square: Array, usual: Array) -> NormalEquations:

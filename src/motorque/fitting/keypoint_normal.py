@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve_banded, cholesky_banded
+from scipy.linalg import cho_solve_banded, cholesky_banded, solve_triangular
 
 Array = NDArray[np.float64]
 
@@ -183,6 +183,29 @@ class Factored:
         border = system.border.reshape(len(own), system.shared)
         shared = np.asarray(-np.linalg.solve(self.schur, system.shared_gradient - border.T @ own))
         return -(own + self.spread @ shared).reshape(shape), shared
+
+    def drawn(self, noise: Array) -> Array:
+        """Draws of the local unknowns if the shared ones were known, from white noise, both of shape [T, n, draws].
+
+        Back substitution in the Cholesky factor's transpose, two frames at a time: they are coupled to the next two.
+        """
+        frames, n, count = noise.shape
+        pairs, size = (frames + 1) // 2, 2 * n
+        padded = np.zeros((pairs * size + size, count))
+        padded[: frames * n] = noise.reshape(frames * n, count)
+        row, column = np.indices((2 * size, size))
+        band, offset = row - column, np.arange(pairs)[:, None, None] * size
+        inside = (band >= 0) & (band < len(self.factor)) & (offset + row < frames * n)
+        blocks = np.where(
+            inside,
+            self.factor[np.clip(band, 0, len(self.factor) - 1), np.minimum(offset + column, frames * n - 1)],
+            np.where(band == 0, 1.0, 0.0),
+        )
+        for k in range(pairs - 1, -1, -1):
+            own, after = slice(k * size, (k + 1) * size), slice((k + 1) * size, (k + 2) * size)
+            right = padded[own] - blocks[k, size:].T @ padded[after]
+            padded[own] = solve_triangular(blocks[k, :size], right, lower=True, trans="T", check_finite=False)
+        return padded[: frames * n].reshape(frames, n, count)
 
     def covariance(self) -> Array:
         """Covariance of each frame's local unknowns, everything else open, shape [T, n, n]."""

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from motorque.mechanics.backends import may_compile
+from motorque.mechanics.compiled import machine
 from motorque.mechanics.dynamics import inverse_dynamics
 from motorque.mechanics.speeds import speeds_from_rates
 from motorque.skeleton.skeleton import Skeleton
@@ -44,13 +46,15 @@ class TorqueGain:
     loads: Wrenches
 
 
-def generalized_forces(skeleton: Skeleton, motion: Floats, loads: Wrenches) -> Floats:
+def generalized_forces(skeleton: Skeleton, motion: Floats, loads: Wrenches, *, many: bool = False) -> Floats:
     """Inverse dynamics of coordinates and their time derivatives, as `analyze` does it; float32 stays float32.
 
     Args:
         skeleton: The skeleton, of the arrays' precision.
         motion: Coordinates, their first and their second time derivatives, shape [3, N, nq].
         loads: Wrenches on bodies, shape [N, 6] each.
+        many: Whether so many more will be asked for that compiling pays at once, which takes a second or two and is
+            kept.
 
     Returns:
         Shape [N, nv] [N·m or N].
@@ -59,7 +63,10 @@ def generalized_forces(skeleton: Skeleton, motion: Floats, loads: Wrenches) -> F
     if skeleton.balls:
         v, a = speeds_from_rates(skeleton, position, v, a)
     wrenches = {body: (torch.as_tensor(x[..., :3]), torch.as_tensor(x[..., 3:])) for body, x in loads.items()}
-    tau: Floats = inverse_dynamics(skeleton, position, v, a, loads=wrenches, ignore_constraints=True).numpy()
+    able = many and not machine.why_not() and may_compile(skeleton, "auto")
+    tau: Floats = inverse_dynamics(
+        skeleton, position, v, a, loads=wrenches, ignore_constraints=True, backend="compiled" if able else "auto"
+    ).numpy()
     return tau
 
 

@@ -7,8 +7,10 @@ their estimate, and with these through inverse dynamics again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,17 +37,19 @@ Single = NDArray[np.float32]
 
 POSE, LENGTHS, MASS = "pose", "lengths and camera", "body mass"
 """What a video's bars are made of."""
-DRAWS = 96
-"""Draws of everything together: a standard deviation is known to 7 % then (1 / sqrt(2 · 96))."""
-ALONE = 24
+DRAWS = 100
+"""Draws of everything together: a standard deviation is known to 7 % then (1 / sqrt(2 · 100))."""
+ALONE = 16
 """Draws of each source by itself, whose sizes are means over time."""
 KEPT = 0.98
 """Share of the lengths' variance that is followed."""
-STRETCHED = 1e-2
-"""Change of lengths by which derivatives are found, in standard deviations' direction."""
+STRETCHED = 0.1
+"""Change of lengths by which derivatives are found, in standard deviations; their squares are a thousandth of it."""
 ASSUMED_MASS_STD = 0.15
 """Spread of the logarithm of the body mass among people of one height: men's weights spread by 0.166, of which their
 statures explain 2 · 0.039 (85.5 ± 14.2 kg, 1756 ± 69 mm; ANSUR II, Gordon et al. 2014); women's likewise."""
+RATE = 30.0
+"""Frames a second at which draws are looked at; their spread changes no faster than what passes the filter [Hz]."""
 AT_ONCE = 120_000
 """Frames times draws computed together: some hundred MB."""
 
@@ -97,19 +101,22 @@ def bands_of_fit(
         raise DataError("bands: motion and ground forces must be at the same times, the motion with deviations")
     mass_std = 0.0 if mass_known else float(np.hypot(ASSUMED_MASS_STD, 2 * _size_std(posterior)))
     rng = np.random.default_rng(seed)
-    chain = _Chain.of(skeleton, motion, rate, acceleration, ground, posterior, cutoff)
-    own, numbers = draw_errors(posterior, chain.at_fit(acceleration), draws, rng)
+    few = np.arange(0, len(motion.times), max(1, round(motion.rate / RATE)))
+    chain = _Chain.of(skeleton, motion, np.stack([motion.values, rate, acceleration]), ground, posterior, cutoff, few)
+    columns = [np.interp(posterior.times, motion.times, acceleration[:, c]) for c in posterior.columns]
+    own, numbers = draw_errors(posterior, np.stack(columns, axis=1), draws, rng)
     course: Single = own.transpose(0, 2, 1).astype(np.float32)
     total = chain.spread(course, numbers)
-    alone = min(ALONE, draws)
+    alone = slice(0, min(ALONE, draws))
     by_source = {
-        POSE: chain.spread(course[:, :alone], np.zeros_like(numbers[:, :alone])),
-        LENGTHS: chain.spread(np.zeros_like(course[:, :alone]), numbers[:, :alone]),
+        POSE: chain.spread(course[:, alone], None),
+        LENGTHS: chain.spread(None, numbers[:, alone]),
     }
-    tau = chain.undisturbed()
-    forces = np.stack([load.force for load in ground.loads.loads], axis=1)
-    torque = total.torques + (mass_std * tau) ** 2
-    force = total.force + (mass_std * forces) ** 2
+    tau, forces = chain.undisturbed[0][:, 0], chain.undisturbed[1].force[:, 0]
+    every = _lines(few, len(motion.times))
+    torque = every(total.torques + (mass_std * tau) ** 2)
+    force = every(total.force + (mass_std * forces) ** 2)
+    point, moment = every(total.point), every(total.moment)
     sizes = {
         name: {"angles": np.sqrt(s.angles.mean(0)), "torques": np.sqrt(s.torques.mean(0))}
         for name, s in by_source.items()
@@ -117,7 +124,7 @@ def bands_of_fit(
     if mass_std > 0:
         sizes[MASS] = {"angles": np.zeros(motion.values.shape[1]), "torques": mass_std * np.sqrt((tau**2).mean(0))}
     loads = {
-        load.name: LoadBand(np.sqrt(force[:, f]), np.sqrt(total.point[:, f]), np.sqrt(total.moment[:, f]))
+        load.name: LoadBand(np.sqrt(force[:, f]), np.sqrt(point[:, f]), np.sqrt(moment[:, f]))
         for f, load in enumerate(ground.loads.loads)
     }
     return Bands(
@@ -191,24 +198,25 @@ class _Chain:
     directions: Array  # [r, K]: numbers to lengths' own ones
     by_length: tuple[Single, Single]  # torques without loads [T, nv, r], contact points [T, K, 3, r]
     root: tuple[int, ...]
+    few: NDArray[np.int64]
 
     @classmethod
     def of(
         cls,
         skeleton: Skeleton,
         motion: Motion,
-        rate: Array,
-        acceleration: Array,
+        smoothed: Array,
         ground: GroundEstimate,
         left: Posterior,
         cutoff: float | None,
+        few: NDArray[np.int64],
     ) -> _Chain:
-        q = torch.as_tensor(motion.values)
+        smoothed, ground = np.ascontiguousarray(smoothed[:, few]), ground.frames(few)
+        q = torch.as_tensor(smoothed[0])
         coupling = skeleton.coupling_matrix(q).numpy()
         free = list(skeleton.free_coordinates)
         coupling = coupling[..., [free.index(c) for c in left.columns]].astype(np.float32)
         points = _contact_points(skeleton, ground, q)
-        smoothed = np.stack([motion.values, rate, acceleration])
         directions, by_length = _by_lengths(skeleton, ground, smoothed, left.lengths)
         return cls(
             skeleton,
@@ -223,55 +231,60 @@ class _Chain:
             directions,
             by_length,
             left.columns[3:6],
+            few,
         )
 
-    def at_fit(self, values: Array) -> Array:
-        """The fitted coordinates' values at the fit's own times, shape [T', n]."""
-        at, times = self.left.times, self.ground.loads.times
-        return np.stack([np.interp(at, times, values[:, c]) for c in self.left.columns], axis=1)
-
-    def spread(self, own: Single, numbers: Array) -> _Spread:
-        """Mean squared changes by drawn errors: of the fit's coordinates [T', D, n], and shared numbers [K, D]."""
-        frames, count = self.smoothed.shape[1], own.shape[1]
-        size = max(1, AT_ONCE // frames)
+    def spread(self, own: Single | None, numbers: Array | None) -> _Spread:
+        """Mean squared changes by drawn errors of the fit's coordinates [T', D, n], shared numbers [K, D], or both."""
+        count = own.shape[1] if own is not None else numbers.shape[1] if numbers is not None else 0
+        size = max(1, AT_ONCE // self.smoothed.shape[1])
         sums: list[Array] | None = None
         for start in range(0, count, size):
             part = slice(start, min(start + size, count))
-            found = self._sums(own[:, part], numbers[:, part])
+            found = self._sums(None if own is None else own[:, part], None if numbers is None else numbers[:, part])
             sums = found if sums is None else [a + b for a, b in zip(sums, found, strict=True)]
         assert sums is not None
         angles, torques, force, point, carried, moment = sums
         point = np.where(carried >= 0.5 * count, point / np.maximum(carried, 1), np.nan)
         return _Spread(angles / count, torques / count, force / count, point, moment / count)
 
-    def _sums(self, own: Single, numbers: Array) -> list[Array]:
-        shared = (self.left.shared @ numbers).transpose(0, 2, 1).astype(np.float32)
-        error = self.between @ (own + shared).reshape(len(own), -1)
-        error = error.reshape(-1, *own.shape[1:])
-        moved: Single = np.asarray(self.smoother(error) @ self.coupling.transpose(0, 2, 1), np.float32)
-        tau, loads = self._results(moved, (self.directions @ numbers).astype(np.float32))
-        # The same without any error, by the same rules: only what errors change counts.
-        none: Single = np.zeros_like(moved[:, :, :1])
-        still, first = self._results(none, np.zeros((len(self.directions), 1), np.float32))
-        angles = np.einsum("tdq,tdq->tq", moved[0], moved[0], dtype=np.float64)
-        torques = ((tau - still).astype(np.float64) ** 2).sum(1)
-        force = ((loads.force - first.force).astype(np.float64) ** 2).sum(1)
+    @cached_property
+    def undisturbed(self) -> tuple[Single, DrawnLoads]:
+        """Generalized forces [T, 1, nv] and loads without any error, by the rules of the draws."""
+        frames, width = self.smoothed.shape[1:]
+        return self._results(np.zeros((3, frames, 1, width), np.float32), None)
+
+    def _sums(self, own: Single | None, numbers: Array | None) -> list[Array]:
+        error = np.zeros(1, np.float32) if own is None else own
+        if numbers is not None:
+            error = error + (self.left.shared.astype(np.float32) @ numbers.astype(np.float32)).transpose(0, 2, 1)
+        even = (self.between @ error.reshape(len(error), -1)).reshape(-1, *error.shape[1:])
+        moved: Single = np.asarray(self.smoother(even)[:, self.few] @ self.coupling.transpose(0, 2, 1), np.float32)
+        tau, loads = self._results(moved, None if numbers is None else (self.directions @ numbers).astype(np.float32))
+        # Only what errors change counts, both by the same rules.
+        still, first = self.undisturbed
         there = carrying(loads) & carrying(first)
         # Where under the foot: that the foot itself may be elsewhere is the motion's own error.
-        point = (((loads.point - loads.foot - first.point) * [1, 0, 1] * there[..., None]).astype(np.float64) ** 2).sum(
-            1
-        )
-        moment = np.zeros_like(force)
-        moment[..., 1] = ((loads.twist - first.twist).astype(np.float64) ** 2).sum(1)
-        return [angles, torques, force, point, there.sum(1)[..., None].astype(np.float64), moment]
+        under = (loads.point - loads.foot - first.point) * there[..., None]
+        moment = np.zeros((len(tau), 2, 3))
+        moment[..., 1] = _squares(loads.twist - first.twist)
+        return [
+            _squares(moved[0]),
+            _squares(tau - still),
+            _squares(loads.force - first.force),
+            _squares(under) * [1.0, 0.0, 1.0],
+            there.sum(1)[..., None].astype(np.float64),
+            moment,
+        ]
 
-    def _results(self, moved: Single, stretched: Single) -> tuple[Single, DrawnLoads]:
+    def _results(self, moved: Single, stretched: Single | None) -> tuple[Single, DrawnLoads]:
         """Generalized forces [T, D, nv] and loads of moved coordinates [3, T, D, nq] and lengths [r, D]."""
         frames, count, width = moved.shape[1:]
         whole = moved + self.smoothed[:, :, None].astype(np.float32)
         rows = whole.reshape(3, -1, width)
-        length = np.tensordot(self.by_length[0], stretched, 1).transpose(0, 2, 1)
-        tau = generalized_forces(self.single, rows, {}).reshape(frames, count, -1) + length
+        tau = generalized_forces(self.single, rows, {}, many=True).reshape(frames, count, -1)
+        length = None if stretched is None else (self.by_length[0] @ stretched).transpose(0, 2, 1)
+        tau = tau if length is None else tau + length
         force, moment, center = root_wrench(self.skeleton, whole[0], tau)
         under = self.ground.sharing.wrench.center.astype(np.float32)[:, None]
         foot = np.stack([under[..., 0], np.full_like(under[..., 0], self.ground.ground), under[..., 1]], axis=-1)
@@ -280,22 +293,21 @@ class _Chain:
         usual = (sharing.wrench.force * self.ground.weight).astype(np.float32)[:, None]
         turning = (sharing.wrench.moment * self.ground.weight).astype(np.float32)[:, None]
         points = moved[0] @ self.by_pose.reshape(frames, -1, width).transpose(0, 2, 1)
-        points += np.tensordot(self.by_length[1], stretched, 1).reshape(frames, -1, count).transpose(0, 2, 1)
+        if stretched is not None:
+            by_length = self.by_length[1].reshape(frames, -1, len(stretched))
+            points = points + (by_length @ stretched).transpose(0, 2, 1)
         points = points.reshape(frames, count, -1, 3)
         pelvis = moved[0][..., list(self.root)]
         loads = drawn_loads(self.ground, points, pelvis, force - usual, moment - turning)
         bodies = sharing.points.bodies
         wrenches = {body: loads.wrench(f).reshape(-1, 6).astype(np.float32) for f, body in enumerate(bodies)}
-        with_loads = generalized_forces(self.single, rows, wrenches).reshape(frames, count, -1) + length
-        return with_loads.astype(np.float32), loads
+        loaded = generalized_forces(self.single, rows, wrenches, many=True).reshape(frames, count, -1)
+        return np.asarray(loaded if length is None else loaded + length, np.float32), loads
 
-    def undisturbed(self) -> Array:
-        """Generalized forces of the motion as it is, shape [T, nv]."""
-        wrenches = {
-            load.body: np.concatenate([load.force, load.moment_about_origin], axis=1)
-            for load in self.ground.loads.loads
-        }
-        return np.asarray(generalized_forces(self.skeleton, self.smoothed, wrenches), dtype=np.float64)
+
+def _squares(change: NDArray[np.floating[Any]]) -> Array:
+    """Sums of squares over the draws, the second axis."""
+    return np.asarray(np.einsum("td...,td...->t...", change, change), dtype=np.float64)
 
 
 def _contact_points(skeleton: Skeleton, ground: GroundEstimate, q: torch.Tensor) -> Single:
@@ -322,18 +334,21 @@ def _by_lengths(
     flat = lengths.reshape(-1, lengths.shape[2])
     change, size, numbers = np.linalg.svd(flat, full_matrices=False)
     count = int(np.searchsorted(np.cumsum(size**2), KEPT * (size**2).sum()) + 1) if size.any() else 0
+    frames, spheres = smoothed.shape[1], ground.sharing.points.spheres
     q = torch.as_tensor(smoothed[0])
-    frames, spheres = len(q), ground.sharing.points.spheres
     torques = np.zeros((frames, skeleton.nv, count), np.float32)
     points = np.zeros((frames, len(spheres), 3, count), np.float32)
     if count:
-        plain = generalized_forces(skeleton, smoothed, {})
+        # The draws' own kernel is at hand in single precision.
+        single = smoothed.astype(np.float32)
+        plain = generalized_forces(skeleton.to(dtype=torch.float32), single, {}, many=True)
         place = _places(skeleton, ground, q, np.ones((len(skeleton.body_names), 3)))
     for r in range(count):
         # From the numbers' unit: one standard deviation is size · change.
         factor = np.exp(STRETCHED * size[r] * change[:, r]).reshape(-1, 3)
         stretched = scale_lengths(skeleton, torch.as_tensor(factor))
-        torques[..., r] = (generalized_forces(stretched, smoothed, {}) - plain) / STRETCHED
+        moved = generalized_forces(stretched.to(dtype=torch.float32), single, {}, many=True)
+        torques[..., r] = (moved - plain) / STRETCHED
         points[..., r] = (_places(stretched, ground, q, factor) - place) / STRETCHED
     return numbers[:count], (torques, points)
 
@@ -346,6 +361,20 @@ def _places(skeleton: Skeleton, ground: GroundEstimate, q: torch.Tensor, factor:
     center = torch.as_tensor(np.array([s.center for s in spheres]) * factor[bodies])
     down = np.array([s.radius for s in spheres])[:, None] * factor[bodies].mean(1)[:, None] * np.array([0.0, 1.0, 0.0])
     return (poses.position[:, bodies] + (poses.rotation[:, bodies] @ center[..., None])[..., 0]).numpy() - down
+
+
+def _lines(few: NDArray[np.int64], frames: int) -> Callable[[Array], Array]:
+    """What makes values at a few frames values at every frame, along straight lines, the last one kept."""
+    at = np.arange(frames)
+    before = np.searchsorted(few, at, side="right") - 1
+    after = np.minimum(before + 1, len(few) - 1)
+    share = (at - few[before]) / np.maximum(few[after] - few[before], 1)
+
+    def every(values: Array) -> Array:
+        weight = share.reshape(-1, *[1] * (values.ndim - 1))
+        return np.asarray((1 - weight) * values[before] + weight * values[after])
+
+    return every
 
 
 def between(times: Array, wanted: Array) -> csr_array:

@@ -190,7 +190,21 @@ if hasattr(os, "register_at_fork"):
 
 def kernel_key(structure: Structure, task: Task, dtype: torch.dtype) -> str:
     """Name of a kernel in the cache."""
-    return machine.cache_key(dataclasses.astuple(structure), dataclasses.astuple(task), REAL[dtype])
+    return machine.cache_key(_plain(structure), _plain(task), REAL[dtype])
+
+
+def _plain(value: object) -> object:
+    """What `dataclasses.astuple` gives, without copying: a person's scaled skeletons ask for it again and again."""
+    kind = type(value)
+    if kind is float or kind is int or kind is str or value is None:
+        return value
+    if kind is tuple or kind is list:
+        return kind([_plain(item) for item in value])  # type: ignore[attr-defined]
+    if kind is dict:
+        return {_plain(key): _plain(item) for key, item in value.items()}  # type: ignore[attr-defined]
+    if dataclasses.is_dataclass(value):
+        return tuple([_plain(getattr(value, field.name)) for field in dataclasses.fields(value)])
+    return value
 
 
 def is_ready(key: str) -> bool:
