@@ -12,7 +12,7 @@ from motorque.errors import DataError
 from motorque.mechanics.twists import coordinate_bodies
 from motorque.series import Loads
 from motorque.skeleton.skeleton import GROUND, Skeleton
-from motorque.uncertainty.evidence import EvidencePiece, LoadEvidence
+from motorque.uncertainty.evidence import EvidencePiece, LoadEvidence, bridged
 from motorque.uncertainty.following_loads import following_loads, of_load
 from motorque.uncertainty.missed_signal import missed_signal
 from motorque.uncertainty.propagate import Chain, marker_offsets_in_coordinates, torque_noise_power
@@ -105,7 +105,8 @@ def with_sources(
     power = evidence.measurement_power()
     lines = signal_spectrum(evidence.values, smoother.rate, power)
     signal = thinned(lines, LINES, np.random.default_rng(0))
-    missed = missed_signal(smoother, evidence.values, power, measured.columns(frames), measured.power(frames))
+    calm = ~evidence.failing(_reach(chain))
+    missed = missed_signal(smoother, evidence.values, power, measured.columns(frames), measured.power(frames), calm)
     lost = lost_variance(torque_spectrum(chain, torque, evidence, measured), missed.higher)
     return dataclasses.replace(
         chain,
@@ -136,5 +137,12 @@ def torque_spectrum(chain: Chain, gain: TorqueGain, evidence: EvidencePiece, mea
     root = [chain.skeleton.parents[body] == GROUND for body in coordinate_bodies(chain.skeleton)]
     slope = np.full(tau.shape[1], TORQUE_SLOPE)
     slope[: len(root)][root] = RESIDUAL_SLOPE
-    tau = evidence.bridged(np.asarray(tau, dtype=np.float64))
+    tau = bridged(np.asarray(tau, dtype=np.float64), evidence.failing(_reach(chain)), smoother.rate)
     return calm_spectrum(tau, smoother.rate, noise, slope=slope, order=1)
+
+
+def _reach(chain: Chain) -> int:
+    """Frames around a gap in which the smoothed motion, and what was estimated from it, are wrong: as far as the filter
+    carries much.
+    """
+    return round(0.5 * chain.smoother.rate / (chain.smoother.cutoff or chain.smoother.rate))

@@ -10,11 +10,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import maximum_filter1d
 
 from motorque.errors import DataError
 from motorque.fitting.load_filtering import filter_loads
 from motorque.journal import Journal
 from motorque.series import Load, Loads, Markers, Motion
+from motorque.signals import butterworth
 from motorque.skeleton.skeleton import Skeleton
 from motorque.uncertainty.load_noise import LoadNoise, estimate_load_noise
 from motorque.uncertainty.marker_gain import MarkerGain, fitted_markers, marker_gain
@@ -31,6 +33,9 @@ LONG = 4000
 GUESS = 1.5
 """Standard deviation by marker noise from frame to frame beyond which a coordinate is a guess [rad or m]: a quarter
 turn, of which derivatives say nothing any more."""
+
+BRIDGE, PASSES = 6.0, 5
+"""Cutoff of what bridges a gap [Hz], and how often it is put there and smoothed with its neighbours anew."""
 
 
 def pieces(frames: int, margin: int) -> list[tuple[slice, slice]]:
@@ -73,21 +78,21 @@ class EvidencePiece:
 
     @cached_property
     def coordinates(self) -> Array:
-        """All coordinates, not smoothed, shape [T, nq], as far as markers tell them: see :meth:`bridged`."""
-        return self.bridged(self.found.values)
+        """All coordinates, not smoothed, shape [T, nq], bridged where markers fail.
 
-    def bridged(self, columns: Array) -> Array:
-        """Columns, shape [T, C], bridged where markers fail that are there otherwise.
-
-        The pose is a guess there and jumps; its jumps would pass for movement of the whole recording.
+        A pose is a guess there and jumps; its jumps would pass for movement of the whole recording.
         """
-        ever = self.gain.told.any(axis=0, keepdims=True)
-        known = np.flatnonzero((ever & ~self.gain.told).sum(1) == 0)
-        frames = len(columns)
-        if len(known) == frames or len(known) < 2:
-            return columns
-        within = np.clip(np.arange(frames), known[0], known[-1])
-        return np.asarray(PchipInterpolator(known, columns[known])(within))
+        filled = self.found.values.copy()
+        failing = self.gain.told.any(axis=0, keepdims=True) & ~self.gain.told
+        for number in np.flatnonzero(failing.sum(0)):
+            column = [self.gain.free[number]]
+            filled[:, column] = bridged(filled[:, column], failing[:, number], self.found.rate)
+        return filled
+
+    def failing(self, reach: int) -> NDArray[np.bool_]:
+        """Where markers fail that are there otherwise, and ``reach`` frames around, shape [T]."""
+        failing = (self.gain.told.any(axis=0, keepdims=True) & ~self.gain.told).sum(1) > 0
+        return np.asarray(maximum_filter1d(failing, 2 * reach + 1), dtype=bool)
 
     def measurement_power(self) -> Array:
         """Power of the free coordinates' measurement noise at the frequencies k rate / T, shape [T // 2 + 1, n]."""
@@ -138,6 +143,23 @@ class MarkerEvidence:
 
     def _names(self) -> tuple[str, ...]:
         return fitted_markers(self.skeleton, self.markers, self.weights)
+
+
+def bridged(columns: Array, failing: NDArray[np.bool_], rate: float) -> Array:
+    """Columns, shape [T, C], with what is slow in them alone where they fail, [T]; as they are if most of them do.
+
+    Noise of the frames beside a gap must not be stretched over it: it would pass for slow movement.
+    """
+    known = np.flatnonzero(~failing)
+    frames = len(columns)
+    cutoff = min(BRIDGE, 0.2 * rate)
+    if len(known) == frames or len(known) < max(8, frames // 2):
+        return columns
+    within = np.clip(np.arange(frames), known[0], known[-1])
+    filled = np.asarray(PchipInterpolator(known, columns[known])(within))
+    for _ in range(PASSES):
+        filled[failing] = butterworth(filled, rate, cutoff, what="gaps")[failing]
+    return filled
 
 
 def rows_of_motion(motion: Motion, rows: slice) -> Motion:

@@ -74,7 +74,9 @@ class MissedSignal:
         return np.asarray(np.sqrt(0.5 + 0.5 * local / local.mean()))
 
 
-def missed_signal(smoother: Smoother, values: Array, noise: Array, loads: Array, load_noise: Array) -> MissedSignal:
+def missed_signal(
+    smoother: Smoother, values: Array, noise: Array, loads: Array, load_noise: Array, calm: NDArray[np.bool_]
+) -> MissedSignal:
     """The measured part of the loss; zero where noise hides it or nothing is filtered.
 
     Args:
@@ -83,9 +85,10 @@ def missed_signal(smoother: Smoother, values: Array, noise: Array, loads: Array,
         noise: Power of their noise at the frequencies k rate / T, shape [T // 2 + 1, n].
         loads: Unfiltered load columns, shape [T, 6 L].
         load_noise: Power of theirs, shape [T // 2 + 1, 6 L].
+        calm: Where markers tell the motion, which the loss is measured at, shape [T].
     """
-    motion, higher = _measured(smoother, values, noise, (0, 1, 2))
-    gone, _ = _measured(smoother, loads, load_noise, (0,))
+    motion, higher = _measured(smoother, values, noise, (0, 1, 2), calm)
+    gone, _ = _measured(smoother, loads, load_noise, (0,), np.ones_like(calm))
     together = np.zeros_like(loads)
     if higher is not smoother and loads.size:
         together = higher(loads, (0,))[0] - smoother(loads, (0,))[0]
@@ -109,7 +112,9 @@ def _inside(smoother: Smoother) -> Array:
     return np.asarray(np.clip(away / max(reach, 1.0), 0.0, 1.0))
 
 
-def _measured(smoother: Smoother, values: Array, noise: Array, orders: tuple[int, ...]) -> tuple[Array, Smoother]:
+def _measured(
+    smoother: Smoother, values: Array, noise: Array, orders: tuple[int, ...], calm: NDArray[np.bool_]
+) -> tuple[Array, Smoother]:
     """Loss up to the highest cutoff at which noise leaves it in sight, less the noise's share, and that smoothing."""
     rate, frames = smoother.rate, smoother.frames
     plain = smoother(values, orders)
@@ -122,7 +127,8 @@ def _measured(smoother: Smoother, values: Array, noise: Array, orders: tuple[int
         passed = amplitude(frequency, rate, higher.cutoff) - amplitude(frequency, rate, smoother.cutoff)
         difference = higher(values, orders) - plain
         chance = np.stack([(passed[:, None] ** 2 * turn ** (2 * k) * noise).mean(0) for k in orders])
-        share = np.minimum(chance / np.maximum((difference**2).mean(1), 1e-30 + 1e-9 * chance), 1e9)
+        size = (difference[:, calm] ** 2).mean(1) if calm.any() else np.zeros_like(chance)
+        share = np.minimum(chance / np.maximum(size, 1e-30 + 1e-9 * chance), 1e9)
         if np.median(share[-1]) <= MOSTLY_SIGNAL:
             return difference * np.sqrt(np.clip(1 - share, 0, 1))[:, None], higher
     return np.zeros_like(plain), smoother
