@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from motorque.estimators.inpose.tree import JOINTS, RATE, matrices
+from motorque.estimators.inpose.tree import RATE, matrices
 
 CHANNELS = 18
 """Numbers per joint and frame."""
@@ -51,7 +51,7 @@ class Conditions:
 
     @property
     def flat(self) -> Tensor:
-        """All of it as one row a frame, shape [B, T, 22 · 20]."""
+        """All of it as one row a frame, shape [B, T, 440]."""
         flags = torch.stack([self.seen, self.placed], dim=-1).to(self.channels.dtype)
         return torch.cat([self.channels, flags], dim=-1).flatten(-2)
 
@@ -120,6 +120,3 @@ def _middle(own: Tensor, placed: Tensor) -> Tensor:
 
 def _identity(like: Tensor) -> Tensor:
     return like.new_tensor((1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
-
-
-assert len(JOINTS) * (CHANNELS + 2) == 440  # the width of `flat`

@@ -17,7 +17,7 @@ def heading(columns6: Tensor) -> Tensor:
 
     It is that of the swing-twist decomposition about y: undefined only for a body upside down.
     """
-    x1, _, z1 = columns6[..., 0], columns6[..., 1], columns6[..., 2]
+    x1, z1 = columns6[..., 0], columns6[..., 2]
     third = torch.linalg.cross(columns6[..., :3], columns6[..., 3:])
     return torch.atan2(third[..., 0] - z1, x1 + third[..., 2])
 
@@ -35,7 +35,6 @@ def turned(values: Tensor, angle: Tensor) -> Tensor:
     shape = (-1,) + (1,) * (values.ndim - 1)
     c, s = torch.cos(angle).reshape(shape), torch.sin(angle).reshape(shape)
     v = values.unflatten(-1, (-1, 3))
-    c, s = c, s
     x, y, z = v[..., 0], v[..., 1], v[..., 2]
     return torch.stack([c * x + s * z, y, c * z - s * x], dim=-1).flatten(-2)
 

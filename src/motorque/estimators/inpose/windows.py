@@ -107,8 +107,8 @@ class Windows:
     def mean(self, most: int = 20_000) -> Tensor:
         """What rotations that face forward are on average, as six numbers, shape [22, 6]."""
         total, count = torch.zeros(len(JOINTS), 6, dtype=torch.float64), 0
+        every = max(1, sum(m.frames for m in self.movements) // most)
         for movement in self.movements:
-            every = max(1, sum(m.frames for m in self.movements) // most)
             some = torch.from_numpy(
                 np.array(self.library.rotations[movement.first : movement.first + movement.frames : every])
             )

@@ -1,0 +1,71 @@
+"""The prior's weights as a file: safetensors, half precision, with what they are in its header."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from motorque.errors import FileFormatError, MotorqueError
+from motorque.estimators.inpose.network import PriorNetwork, PriorSize
+from motorque.estimators.inpose.tree import JOINTS, RATE, WINDOW
+from motorque.files.output import write_bytes
+
+FORMAT = "motorque inpose prior 1"
+
+
+def save_weights(path: Path, network: PriorNetwork, about: dict[str, Any]) -> None:
+    """Write a network; the file before it stays until this one is whole.
+
+    Args:
+        path: The file.
+        network: The network.
+        about: How it came about: settings, data, split, versions and figures.
+
+    Raises:
+        OutputError: The file can't be written.
+    """
+    header = {
+        "format": FORMAT,
+        "size": json.dumps(network.size.as_dict()),
+        "joints": json.dumps(JOINTS),
+        "rate": str(RATE),
+        "window": str(WINDOW),
+        "about": json.dumps(about),
+    }
+    half = {name: value.detach().to(torch.float16).contiguous() for name, value in network.state_dict().items()}
+    write_bytes(path, save(half, metadata=header))
+
+
+@cache
+def load_weights(path: Path) -> tuple[PriorNetwork, dict[str, Any]]:
+    """The network in a file, ready to be used, and what is written about it; nothing in the file is executed.
+
+    Raises:
+        FileFormatError: There is no such file, or it is not of this network.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            header = stored.metadata() or {}
+            values = {name: stored.get_tensor(name).to(torch.float32) for name in stored.keys()}
+    except (OSError, SafetensorError) as error:
+        raise FileFormatError(f"{path}: these weights can't be read ({error})") from error
+    if header.get("format") != FORMAT:
+        raise FileFormatError(f"{path}: these are no weights of the InPose prior ({header.get('format')!r})")
+    try:
+        same = json.loads(header["joints"]) == list(JOINTS)
+        same = same and float(header["rate"]) == RATE and int(header["window"]) == WINDOW
+        network = PriorNetwork(PriorSize(**json.loads(header["size"])))
+        network.load_state_dict(values)
+        about = dict(json.loads(header["about"]))
+    except (KeyError, ValueError, TypeError, RuntimeError, MotorqueError) as error:
+        text = str(error).splitlines()[0]
+        raise FileFormatError(f"{path}: these weights do not fit the network ({text}); train them anew") from error
+    if not same:
+        raise FileFormatError(f"{path}: these weights are of other joints, another rate or window; train them anew")
+    return network.eval().requires_grad_(False), about
