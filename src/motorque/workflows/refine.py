@@ -30,7 +30,7 @@ from motorque.skeleton.smpl import SMPL_JOINTS
 Array = NDArray[np.float64]
 Method = Literal["mechanics", "smooth", "adam"]
 METHODS: tuple[Method, ...] = ("mechanics", "smooth", "adam")
-"""``mechanics``: the most probable motion, given noise, smoothness and mechanics. ``smooth``: without mechanics.
+"""``mechanics``: the most probable motion, given noise, smoothness and mechanics. ``smooth``: of these, inertia alone.
 ``adam``: as SMPL-Dynamics has it."""
 
 MOTIONS = (".mot", ".sto")
