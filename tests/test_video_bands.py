@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.interpolate import CubicSpline
 
+from motorque.fitting import keypoint_fit
 from motorque.fitting.ground_loads import ground_estimate
 from motorque.fitting.keypoint_draws import draw_errors
 from motorque.fitting.keypoint_fit import fit_keypoints
@@ -194,3 +195,27 @@ def test_interpolation_between_frames_is_exact_for_parabolas_inside():
     even = np.arange(6) / 30
     wanted = np.linspace(even[1], even[-2], 21)
     np.testing.assert_allclose(between(even, wanted) @ even**2, wanted**2, atol=1e-8)
+
+
+def test_stretches_are_drawn_as_one_recording(monkeypatch):
+    monkeypatch.setattr(keypoint_fit, "LONGEST", 2.0)
+    monkeypatch.setattr(keypoint_fit, "STRETCH", 1.5)
+    monkeypatch.setattr(keypoint_fit, "OVERLAP", 0.5)
+    monkeypatch.setattr(keypoint_fit, "SHORT", 0.5)
+    times, _, points = squats()
+    long = fit_keypoints(fullbody(), [see(camera(), times, points, noise=4.0)], height=1.7, journal=Journal())
+    left = long.posterior
+    assert len(left.stretches) > 1
+    np.testing.assert_allclose(sum(_on_all(s.share, s.first, len(times)) for s in left.stretches), 1.0, atol=1e-12)
+    own, _ = draw_errors(left, np.ones(left.own.shape[:2]), 200, np.random.default_rng(0))
+    # What is given back as lasting makes up for the variance that is missing on average over the coordinates; towards
+    # the ends, where the covariance rises within tenths of a second, it does so more smoothly than that.
+    ratio = ((own**2).mean(2) / np.diagonal(left.own, axis1=1, axis2=2)).mean(1)
+    np.testing.assert_allclose(ratio[20:-20], 1.0, atol=0.2)
+    np.testing.assert_allclose(ratio, 1.0, atol=0.5)
+
+
+def _on_all(share, first, frames):
+    whole = np.zeros(frames)
+    whole[first : first + len(share)] = share
+    return whole
