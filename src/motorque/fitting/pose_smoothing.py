@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 UNEVEN = 0.01
 """How much the step between frames may vary, of its mean: file formats round times to milliseconds."""
 MOMENTS = 8
-"""Frames of a window whose inertia stands for all: it changes by a few per cent from pose to pose."""
+"""Frames of a window, evenly spread, whose inertia stands for all."""
 DIRECTED = 1.3
 """A noise this much larger along one axis of the world than across it is taken to have a direction."""
 
