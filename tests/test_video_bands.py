@@ -208,11 +208,11 @@ def test_stretches_are_drawn_as_one_recording(monkeypatch):
     assert len(left.stretches) > 1
     np.testing.assert_allclose(sum(_on_all(s.share, s.first, len(times)) for s in left.stretches), 1.0, atol=1e-12)
     own, _ = draw_errors(left, np.ones(left.own.shape[:2]), 200, np.random.default_rng(0))
-    # What is given back as lasting makes up for the variance that is missing on average over the coordinates; towards
-    # the ends, where the covariance rises within tenths of a second, it does so more smoothly than that.
+    # What is given back as lasting makes up for the variance that is missing on average over the coordinates. Within
+    # its window of the ends, where less is known from frame to frame, it is smoother than that: up to twice as much.
     ratio = ((own**2).mean(2) / np.diagonal(left.own, axis1=1, axis2=2)).mean(1)
     np.testing.assert_allclose(ratio[20:-20], 1.0, atol=0.2)
-    np.testing.assert_allclose(ratio, 1.0, atol=0.5)
+    assert 0.5 < ratio.min() and ratio.max() < 2.0
 
 
 def _on_all(share, first, frames):
