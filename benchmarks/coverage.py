@@ -232,12 +232,12 @@ def chosen_cutoff(case: Case, markers: Markers, found: Motion, plates: Loads) ->
 
 def bands_of(
     case: Case, markers: Markers, result: Result, plates: Loads, cutoff: float | None, evidence: MarkerEvidence,
-    sources: tuple[str, ...], method: str,
+    sources: tuple[str, ...], method: str, draws: int = 500,
 ) -> Bands:  # fmt: skip
     return bands_of_analysis(
         case.skeleton, markers=markers, found=result.found, motion=result.motion, rate=result.rate,
         acceleration=result.acceleration, loads=result.loads, plates=plates, cutoff=cutoff, evidence=evidence,
-        sources=sources, method=method,
+        sources=sources, method=method, draws=draws,
     )  # fmt: skip
 
 
