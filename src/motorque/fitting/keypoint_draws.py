@@ -108,7 +108,7 @@ def _lasting(left: Posterior, own: Array, rng: np.random.Generator) -> Array:
     missing = np.clip(1 - ((own**2).mean(2) / variance).mean(1), 0.0, 1.0)
     step = float(np.median(np.diff(left.times))) if len(left.times) > 1 else LASTING
     # A contact that begins changes the covariance within a frame; an error that lasts does not jump with it. Bringing
-    # the smooth one to each frame's size again would: its accelerations doubled on the tests' squats.
+    # the smooth one to each frame's size again would: on the tests' squats it doubled the draws' accelerations.
     covariance = gaussian_filter1d(left.own * missing[:, None, None], LOCAL / step, axis=0, mode="nearest")
     scale = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-30))
     unit = covariance / scale[:, :, None] / scale[:, None, :] + 1e-9 * np.eye(own.shape[1])
