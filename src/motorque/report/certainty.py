@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from motorque.report.analysis import Analysis
 from motorque.report.labels import Label, both_sides
 from motorque.report.quality import doubtful_torques
-from motorque.uncertainty.bands import Bands
+from motorque.uncertainty.bands import SHARING, Bands
 
 Array = NDArray[np.float64]
 Trust = Literal["trusted", "with care", "not"]
@@ -156,7 +156,7 @@ def _sentence(torques: list[Sureness], analysis: Analysis) -> str:
         parts.append(f"Read those of {by['with care']} with care ({TRUSTED:.0%} to {WITH_CARE:.0%}).")
     if by["not"]:
         parts.append(f"Do not rely on those of {by['not']} (wider still).")
-    if torques and not analysis.loads_measured:
+    if torques and analysis.bands is not None and SHARING in analysis.bands.excluded:
         parts.append("Ground forces were estimated, and how the feet share them is not in these error bars.")
     if doubtful_torques(analysis.journal):
         parts.append("Where loads leave body weight unexplained (see the warnings), no torque can be trusted.")

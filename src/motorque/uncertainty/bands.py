@@ -51,6 +51,9 @@ NOTHING = 1e-5
 MARGIN = 32
 """Frames that a piece of a long recording sees beside the filter's reach, so that its seams do not show."""
 
+SHARING = "sharing between the feet"
+"""What the bars of estimated ground forces leave out unless their own rules were followed draw by draw."""
+
 Method = Literal["monte carlo", "linear"]
 
 
@@ -200,6 +203,8 @@ def bands_of_analysis(
     excluded = {name: "switched off" for name in SOURCES if name not in chosen}
     excluded |= {n: f"an option ({_size(n, {}, chain, model_errors)})" for n in MODEL_SOURCES if n not in chosen}
     excluded |= {n: "none was found" for n in chosen if n not in bands.included}
+    if plates is None and len(loads.loads) > 1:
+        excluded[SHARING] = "how the feet share the ground force is left as it was found"
     return dataclasses.replace(bands, excluded=excluded)
 
 
