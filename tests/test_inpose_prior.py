@@ -173,7 +173,7 @@ def test_every_input_of_a_network_counts(size: PriorSize, variance: bool) -> Non
 
 def test_a_new_network_expects_the_mean() -> None:
     mean = normal(22, 6)
-    for target in ("v", "clean"):
+    for target in ("v", "clean", "residual"):
         size = dataclasses.replace(TINY, target=target)
         network = PriorNetwork(size, mean=mean).eval().requires_grad_(False)
         diffusion = Diffusion(target, learned_variance=False)

@@ -7,6 +7,7 @@ steps as one that was never stopped.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import time
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from motorque.errors import DataError
 from motorque.progress import Progress, silent
 from motorque.training.checkpoint import load_checkpoint, save_checkpoint
+from motorque.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,11 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 class _Batches(torch.utils.data.Dataset):
     """The batch of every step, for processes that make them ahead."""
 
-    def __init__(self, task: Task, seed: int) -> None:
-        self.make, self.seed = task.batch, seed
+    def __init__(self, task: Task, seed: int, ranks: Ranks) -> None:
+        self.make, self.seed, self.ranks = task.batch, seed, ranks
 
     def __getitem__(self, step: int) -> Any:
-        return self.make(step_generator(self.seed, step), step)
+        return self.make(step_generator(self.seed, step * self.ranks.size + self.ranks.rank), step)
 
 
 def train(
@@ -91,6 +93,9 @@ def train(
     *,
     until: Callable[[int], bool] | None = None,
     report: Callable[[int, float], None] | None = None,
+    watch: Callable[[int, nn.Module], None] | None = None,
+    watch_every: int = 1000,
+    ranks: Ranks | None = None,
     progress: Progress = silent,
 ) -> nn.Module:
     """Train, going on from the checkpoint if there is one.
@@ -101,6 +106,11 @@ def train(
         checkpoint: File of the training's state; written now and then, and at the end.
         until: Called with the number of steps done; True stops there, as a kill would (the checkpoint is written).
         report: Called with the number of steps done and the mean loss since the last call, every 100 steps.
+        watch: Called with the number of steps done and a copy of the network with averaged weights, every
+            ``watch_every`` steps and at the end; what it draws at random changes nothing.
+        watch_every: See there.
+        ranks: The processes that train together; each makes its own batches, gradients are averaged, the first writes
+            and reports. This one alone by default.
         progress: Told how far it is.
 
     Returns:
@@ -110,11 +120,13 @@ def train(
         DataError: The checkpoint is one of another training, or the loss is no longer a number.
         FileFormatError: The checkpoint can't be read.
     """
-    network = task.network
+    network, ranks = task.network, Ranks() if ranks is None else ranks
     optimizer = torch.optim.AdamW(_groups(network, settings.decay), lr=settings.rate, betas=(0.9, 0.98))
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
     about = {**task.settings, **{f"training.{k}": v for k, v in dataclasses.asdict(settings).items()}}
     about = {k: v for k, v in about.items() if k not in ("training.workers", "training.save_every")}
+    if ranks.size > 1:
+        about["processes"] = ranks.size
     state = load_checkpoint(checkpoint)
     done = 0
     if state is not None:
@@ -130,6 +142,8 @@ def train(
         average, done = state["average"], state["step"]
 
     def save() -> None:
+        if not ranks.first:
+            return
         save_checkpoint(
             checkpoint,
             {
@@ -142,7 +156,7 @@ def train(
         )
 
     batches = torch.utils.data.DataLoader(
-        _Batches(task, settings.seed),
+        _Batches(task, settings.seed, ranks),
         batch_size=None,
         sampler=range(done, settings.steps),
         num_workers=settings.workers,
@@ -152,14 +166,16 @@ def train(
     saved, total, counted = time.monotonic(), 0.0, 0
     network.train()
     for batch in batches if done < settings.steps else ():
-        torch.manual_seed((settings.seed << 32) + done)  # whatever the network itself draws
+        # Whatever the network itself draws
+        torch.manual_seed((settings.seed << 32) + done * ranks.size + ranks.rank)
         for group in optimizer.param_groups:
             group["lr"] = settings.rate * schedule(done, settings)
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.half):
             value = task.loss(network, batch)
         value.backward()
-        reached = float(value.detach())
+        ranks.average_gradients(network)
+        reached = ranks.mean(float(value.detach()))
         nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
         if not math.isfinite(reached):
             raise DataError(f"training: the loss of step {done} is no number; lower the learning rate")
@@ -171,15 +187,19 @@ def train(
         done += 1
         total, counted = total + reached, counted + 1
         if report is not None and done % 100 == 0:
-            report(done, total / counted)
+            if ranks.first:
+                report(done, total / counted)
             total, counted = 0.0, 0
+        if watch is not None and ranks.first and (done % watch_every == 0 or done == settings.steps):
+            watch(done, averaged(copy.deepcopy(network), average))
         progress("training", done / settings.steps)
-        if until is not None and until(done):
+        if until is not None and ranks.any(until(done)):
             break
         if time.monotonic() - saved > settings.save_every:
             save()
             saved = time.monotonic()
     save()
+    ranks.wait()
     return averaged(network, average)
 
 

@@ -13,8 +13,9 @@ CMU_TEST = ("02", "06", "49")
 """CMU's people who are tested: between them walking, running, jumping, punching, bending and lifting, swordplay and
 washing oneself (02), basketball and walking (06), balancing on one leg (49); in the person's own bones (02, 49), in
 borrowed ones and in a character's (06): 3.4 minutes. What else they may be in is left out altogether."""
-CMU_VALIDATION = ("03", "07")
-"""Who is watched while learning: uneven ground with the person's own bones (03), walks with a character's (07)."""
+CMU_VALIDATION = ("07", "131")
+"""Who is watched while learning: walks, half of them a character's (07), and walks with an actor's arms (131). Not 03,
+whose head is turned by 39 degrees against the pelvis throughout, which is no person's way to walk."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from motorque.estimators.inpose.diffusion import TARGETS, Diffusion, Target
 from motorque.estimators.inpose.tree import JOINTS, WINDOW
 
 Tokens = Literal["joints", "frames"]
-_KEPT = Diffusion().kept
+_SCHEDULE = Diffusion()
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PriorSize:
     dropout: float = 0.1
     tokens: Tokens = "frames"
     own_modulation: bool = False
-    target: Target = "v"
+    target: Target = "clean"
     learned_variance: bool = False
 
     def __post_init__(self) -> None:
@@ -115,7 +115,7 @@ class PriorNetwork(nn.Module):
             and 1 for the largest.
         """
         batch, frames = noisy.shape[:2]
-        noise = torch.sqrt(1 - _KEPT.to(step.device)[step])[:, None, None, None]
+        noise = torch.sqrt(1 - _SCHEDULE.kept.to(step.device)[step])[:, None, None, None]
         if self.joint is not None:
             x = torch.cat([noisy, told.channels], dim=-1)
             x = self.enter(x) + self.joint + self.frame[:frames, None]
@@ -131,17 +131,20 @@ class PriorNetwork(nn.Module):
         shift, scale = self.last_modulation(active)[:, None].chunk(2, dim=-1)
         x = self.leave(nn.functional.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift)
         x = x.reshape(batch, frames, len(JOINTS), -1, 6).float()
-        offset = self._offset(noisy, noise)
+        offset = self._offset(noisy, noise, step)
         if not self.size.learned_variance:
             return x[..., 0, :] + offset
         return torch.stack([x[..., 0, :] + offset, x[..., 1, :]], dim=-2)
 
-    def _offset(self, noisy: Tensor, noise: Tensor) -> Tensor:
+    def _offset(self, noisy: Tensor, noise: Tensor, step: Tensor) -> Tensor:
         """The best guess of the target for anybody who is not told of: the mean in place of the clean values."""
         if self.size.target == "clean":
             return self.mean.expand_as(noisy)
         if self.size.target == "v":
             return (-noise * self.mean).expand_as(noisy)
+        if self.size.target == "residual":
+            factor, left = _SCHEDULE.share(step, noisy)
+            return (1 - factor * torch.sqrt(1 - noise**2)) / left * self.mean
         return torch.zeros_like(noisy)
 
 
@@ -160,6 +163,9 @@ class _Block(nn.Module):
         self.modulation: nn.Linear | nn.Parameter = (
             nn.Linear(width, 6 * width) if size.own_modulation else nn.Parameter(0.02 * torch.randn(6 * width))
         )
+        if isinstance(self.modulation, nn.Parameter):
+            with torch.no_grad():  # open gates: thousands of steps, not hundreds of thousands, must do
+                self.modulation.view(6, width)[[2, 5]] += 1.0
 
     def forward(self, x: Tensor, active: Tensor, common: Tensor | None) -> Tensor:
         if isinstance(self.modulation, nn.Linear):

@@ -1,0 +1,270 @@
+"""Training the prior: the command, what it writes, and that a kill loses nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from inpose_people import people_folder
+from motorque.cli import main
+from motorque.errors import DataError, FileFormatError, OutputError
+from motorque.estimators.inpose.diffusion import Diffusion
+from motorque.estimators.inpose.library import Library, make_library
+from motorque.estimators.inpose.loss import errors_by_level, prior_loss
+from motorque.estimators.inpose.metrics import Metrics
+from motorque.estimators.inpose.network import TINY, PriorNetwork
+from motorque.estimators.inpose.train import PriorTraining, train_prior, watched_batch
+from motorque.estimators.inpose.weights import load_weights
+from motorque.estimators.inpose.windows import Batch, Windows
+from motorque.training.checkpoint import load_checkpoint
+from motorque.training.loop import Task, TrainingSettings, train
+from motorque.training.ranks import Ranks, ranks
+
+SETTINGS = PriorTraining("tiny", steps=12, batch=4)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> object:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    folder = tmp_path_factory.mktemp("people")
+    return make_library([people_folder(folder / "data")], folder / "library")
+
+
+@pytest.fixture(scope="module")
+def whole(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("whole")
+    train_prior([library.folder], run, SETTINGS, workers=0, watch_every=4)
+    return run
+
+
+def weights(run: Path) -> torch.Tensor:
+    state = load_checkpoint(run / "checkpoint")
+    assert state is not None
+    return torch.cat([v.flatten() for v in state["average"].values()])
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_run_says_what_it_was(whole: Path, library: Library) -> None:
+    about = json.loads((whole / "settings.json").read_text())
+    assert about["training"]["seed"] == 0 and about["training"]["steps"] == 12 and about["versions"]["torch"]
+    assert about["data"]["fingerprint"] == library.fingerprint and about["network"]["layers"] == TINY.layers
+    assert about["data"]["test"] and about["data"]["validation"]
+    names = json.loads((whole / "split.json").read_text())
+    people = {part: {m["subject"] for m in names[part]} for part in ("train", "validation", "test")}
+    assert len(people["train"]) == 2 and not people["train"] & (people["validation"] | people["test"])
+    table = rows(whole)
+    assert [row["step"] for row in table] == ["4", "8", "12"]
+    for name in ("validation_loss", "validation_degrees_at_0", "validation_degrees_at_999", "learned_degrees_at_999"):
+        assert all(math.isfinite(float(row[name])) for row in table)
+    network, header = load_weights(whole / "weights.safetensors")
+    assert network.size == TINY and header["step"] == 12 and header["training"] == about["training"]
+    assert header["figures"]["validation_head_degrees_at_999"] > 0
+
+
+@pytest.mark.parametrize("stops", [(1,), (5, 6, 11)])
+def test_a_stopped_training_ends_where_a_whole_one_does(
+    stops: tuple[int, ...], whole: Path, library: Library, tmp_path: Path
+) -> None:
+    for number, stop in enumerate(stops):
+        train_prior(
+            [library.folder], tmp_path, SETTINGS, resume=number > 0, workers=0, watch_every=4,
+            until=lambda done, stop=stop: done >= stop,
+        )  # fmt: skip
+    # What it is called with is not looked at: it goes on with its own settings
+    train_prior([library.folder], tmp_path, PriorTraining("tiny", steps=99), resume=True, workers=0, watch_every=4)
+    assert torch.equal(weights(tmp_path), weights(whole))
+    skipped = ("seconds", "loss")  # the loss of a row is since the last 100 steps of this process
+    assert [{k: v for k, v in row.items() if k not in skipped} for row in rows(tmp_path)] == [
+        {k: v for k, v in row.items() if k not in skipped} for row in rows(whole)
+    ]
+
+
+COMMAND = [sys.executable, "-m", "motorque", "train", "inpose", "--size", "tiny", "--threads", "1", "--batch", "4"]
+
+
+@pytest.mark.slow
+def test_a_killed_command_ends_where_a_whole_one_does(library: Library, tmp_path: Path) -> None:
+    command = [*COMMAND, "--data", str(library.folder), "--steps", "600", "--save-every", "0.005"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = subprocess.run([*command, "--out", str(whole)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and "learned from" in done.stderr and "weights:" in done.stdout, done.stderr
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*command, "--out", str(killed), "--resume"], stderr=subprocess.DEVNULL, env=environment
+        )
+        before = (killed / "checkpoint").stat().st_mtime_ns if (killed / "checkpoint").exists() else 0
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if (killed / "checkpoint").exists() and (killed / "checkpoint").stat().st_mtime_ns > before:
+                break
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    state = load_checkpoint(killed / "checkpoint")
+    assert state is not None and 0 < state["step"] < 600
+    done = subprocess.run([*command, "--out", str(killed), "--resume"], capture_output=True, env=environment)
+    assert done.returncode == 0
+    assert torch.equal(weights(killed), weights(whole))
+    assert [row["step"] for row in rows(killed)] == [row["step"] for row in rows(whole)]
+
+
+@pytest.mark.slow
+def test_torchrun_starts_it(library: Library, tmp_path: Path) -> None:
+    """One process gives what the plain command gives; two average their gradients and agree."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    plain = [*COMMAND[1:], "--data", str(library.folder), "--steps", "6"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    found = {}
+    for name, start in (
+        ("plain", [sys.executable]),
+        ("one", [*torchrun, "--nproc-per-node", "1"]),
+        ("two", [*torchrun, "--nproc-per-node", "2"]),
+    ):
+        done = subprocess.run(
+            [*start, *plain, "--out", str(tmp_path / name)], capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        found[name] = weights(tmp_path / name)
+    assert torch.equal(found["plain"], found["one"]) and not torch.equal(found["plain"], found["two"])
+    assert json.loads((tmp_path / "two" / "settings.json").read_text())["processes"] == 2
+    train_prior([library.folder], tmp_path / "big", PriorTraining("tiny", steps=6, batch=8), workers=0)
+    assert float((weights(tmp_path / "big") - found["two"]).abs().max()) < 0.1
+
+
+def test_two_processes_take_one_step_together() -> None:
+    """Gradients are averaged: the loop asks for it once a step, and says so in the checkpoint."""
+
+    class Two(Ranks):
+        def average_gradients(self, network: torch.nn.Module) -> None:
+            calls.append([float(p.grad.abs().max()) for p in network.parameters() if p.grad is not None])
+
+        def mean(self, value: float) -> float:
+            return value
+
+        def wait(self) -> None:
+            calls.append([])
+
+    calls: list[list[float]] = []
+    drawn: list[float] = []
+
+    def batch(generator: torch.Generator, step: int) -> torch.Tensor:
+        drawn.append(float(torch.rand((), generator=generator)))
+        return torch.ones(1, 1)
+
+    task = Task(torch.nn.Linear(1, 1), batch, lambda network, x: network(x).square().mean(), {})
+    path = Path("/nowhere/that/is/written/to")
+    train(task, TrainingSettings(3, workers=0, half=False, save_every=0.0), path, ranks=Two(1, 2))
+    assert len(calls) == 4 and len(calls[0]) == 2 and calls[3] == []
+    alone: list[float] = []
+    for rank in (0, 1):
+        drawn.clear()
+        train(task, TrainingSettings(3, workers=0, half=False, save_every=0.0), path, ranks=Two(1 if rank else 3, 4))
+        alone += drawn
+    assert len(set(alone)) == 6, "no two processes and steps draw the same batch"
+
+
+def test_without_torchrun_there_is_one_process() -> None:
+    with ranks() as own:
+        assert own == Ranks(0, 1) and own.first and own.mean(3.0) == 3.0 and own.any(True) and not own.any(False)
+
+
+def test_it_learns(library: Library) -> None:
+    """A tiny network, a few people it has seen: what the sensors tell soon beats the mean pose."""
+    windows = Windows(library, library.movements)
+    batch = Batch(*(part[::4] for part in watched_batch(windows, placed=False)))
+    torch.manual_seed(0)
+    network = PriorNetwork(TINY, mean=windows.mean())
+    diffusion = Diffusion(TINY.target, learned_variance=False)
+    before = errors_by_level(diffusion, network.eval(), batch)
+    optimizer = torch.optim.AdamW(network.parameters(), 5e-3)
+    network.train()
+    for step in range(250):
+        optimizer.zero_grad()
+        torch.manual_seed(step)
+        again = batch._replace(noise=torch.randn_like(batch.noise), step=torch.randint(1000, batch.step.shape))
+        prior_loss(diffusion, network, again).backward()
+        optimizer.step()
+    after = errors_by_level(diffusion, network.eval(), batch)
+    assert after["loss"] < 0.7 * before["loss"] and after["degrees_at_999"] < 0.85 * before["degrees_at_999"]
+
+
+def test_rows_taken_again_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    table = Metrics(path)
+    for step in (10, 20, 30):
+        table.add(step, {"seconds": step / 2, "loss": 1.0})
+    again = Metrics(path, done=20)
+    assert [row["step"] for row in again.rows] == ["10", "20"] and again.seconds == 10.0
+    again.add(30, {"seconds": 16.0, "loss": 0.5, "new": 1.0})
+    assert path.read_text().splitlines()[-1] == "30,16,0.5"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(FileFormatError, match="no table"):
+        Metrics(path)
+
+
+def test_a_run_is_not_written_over(whole: Path, library: Library, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="--resume"):
+        train_prior([library.folder], whole, SETTINGS)
+    (tmp_path / "settings.json").write_text("{}")
+    with pytest.raises(FileFormatError, match="no settings of a training"):
+        train_prior([library.folder], tmp_path, SETTINGS, resume=True)
+    with pytest.raises(DataError, match="goes alone"):
+        train_prior([library.folder, library.folder.parent / "data"], tmp_path / "x", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--data", "empty"], "holds no recording"),
+        (["--data", "broken"], "none of the 2 files"),
+        (["--data", "nowhere"], "no such folder"),
+        (["--data", "people/s0/r0.npz"], "is a file"),
+        (["--data", "people", "--test", "bob"], "there is no subject 'bob'"),
+        (["--data", "people", "--out", "people/run"], "lies within the data"),
+        (["--data", "people", "--steps", "0"], "no count"),
+        (["--data", "people", "--rate", "-1"], "above zero"),
+    ],
+)
+def test_wrong_inputs_are_one_line(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.npz").write_bytes(b"PK nothing")
+    (tmp_path / "broken" / "b.bvh").write_text("HIERARCHY\nROOT")
+    people_folder(tmp_path / "people", 3, 1)
+    arguments = arguments if "--out" in arguments else [*arguments, "--out", "run"]
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    try:
+        code = main(["train", "inpose", "--size", "tiny", "--steps", "2", *arguments])
+    except SystemExit as error:  # the parser's own
+        code = int(error.code or 0)
+    error = capsys.readouterr().err
+    assert code == 2 and said in error and error.count("\n") == 1 and "Traceback" not in error
