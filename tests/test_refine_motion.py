@@ -155,7 +155,7 @@ def test_the_command_refines_poses(poses: Poses, tmp_path: Path, capsys: pytest.
 
     assert error(refined) < 0.55 * error(poses)
     assert refined.rate == pytest.approx(30.0) and refined.up == "y" and refined.mass == poses.mass
-    summary = json.loads((out / "refinement.json").read_text())
+    summary = json.loads((out / "summary.json").read_text())
     assert summary["method"] == "mechanics" and summary["frames"] == 60
     assert summary["noise"]["std_rad_by_joint"]["spine2"] == pytest.approx([0.05] * 3, rel=0.4)
     assert set(REFINED.values()) == set(REFINE_RESULTS)
@@ -165,7 +165,7 @@ def test_the_command_refines_poses(poses: Poses, tmp_path: Path, capsys: pytest.
 def test_the_other_methods(poses: Poses, tmp_path: Path, method: str) -> None:
     write_poses(tmp_path / "walk.npz", poses)
     assert main(["refine", str(tmp_path / "walk.npz"), "--out", str(tmp_path / "out"), "--method", method]) == 0
-    assert json.loads((tmp_path / "out" / "refinement.json").read_text())["mean_change_rad"] > 0.01
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["mean_change_rad"] > 0.01
 
 
 def test_the_command_refines_a_motion(walk: Motion, tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ TORQUE_RESULTS = (
     "report.html",
 )
 """The files that ``torques`` writes."""
-REFINE_RESULTS = ("poses.npz", "motion.mot", "kinematics_std.sto", "refinement.json")
+REFINE_RESULTS = ("poses.npz", "kinematics.mot", "motion.mot", "kinematics_std.sto", "summary.json", "report.html")
 """The files that ``refine`` writes."""
 
 

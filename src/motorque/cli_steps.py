@@ -240,5 +240,6 @@ def refine(options: argparse.Namespace, journal: Journal, progress: Progress) ->
         end=options.end,
         journal=journal,
         progress=progress,
+        command=options.command_line,
     )
-    return f"refined: {refined}"
+    return f"refined: {refined}, report: {refined.parent / 'report.html'}"

@@ -39,6 +39,23 @@ back here lose more of their own than of the noise (on the generated walk, 60 Hz
 
 
 @dataclass(frozen=True, eq=False)
+class MotionWindow:
+    """One window of a motion, and what it was smoothed with before mechanics came in.
+
+    Args:
+        first: First frame.
+        last: Frame after the last.
+        values: The given free coordinates [rad or m], unwrapped, shape [last - first, n].
+        fit: Their fit.
+    """
+
+    first: int
+    last: int
+    values: Array
+    fit: AdaptiveFit
+
+
+@dataclass(frozen=True, eq=False)
 class RefinedMotion:
     """A motion without most of its noise.
 
@@ -48,12 +65,27 @@ class RefinedMotion:
             [nq]; 0 for coordinates that follow others.
         white_share: Share of the noise's variance that is new in every frame.
         lasts: Time after which the correlation of the rest has fallen to 1/e [s]; 0 where there is no rest.
+        windows: What smoothing found, window by window; their fits, blended, are the motion before mechanics.
     """
 
     motion: Motion
     noise: Array
     white_share: float
     lasts: float
+    windows: tuple[MotionWindow, ...] = ()
+
+    def sentence(self, skeleton: Skeleton) -> str:
+        """What people are told of the noise found; ``skeleton`` is the motion's."""
+        turning = [n for n in skeleton.free_coordinates if skeleton.coordinates[n].rotational]
+        if not turning:
+            return ""
+        worst = turning[int(np.argmax(self.noise[turning]))]
+        middle = np.degrees(np.median(self.noise[turning]))
+        lasting = "" if self.lasts == 0 else f", {1 - self.white_share:.0%} of it lasting {self.lasts * 1000:.0f} ms"
+        return (
+            f"noise of {middle:.3g} degrees in the median coordinate, {np.degrees(self.noise[worst]):.3g} in "
+            f"{self.motion.names[worst]}{lasting}"
+        )
 
 
 def refine_motion(
@@ -111,28 +143,25 @@ def refine_motion(
     answer, std = np.zeros_like(motion.values), np.zeros_like(motion.values)
     answer[:, free], std[:, free] = total / weight, np.sqrt(variance / weight)
     answer = skeleton.couple(torch.as_tensor(answer)).numpy()
-    return _told(Motion(motion.times, answer, motion.names, std), fits, free, skeleton, journal)
+    kept = tuple(MotionWindow(a, b, values[a:b], fit) for (a, b), fit in zip(parts, fits, strict=True))
+    return _told(Motion(motion.times, answer, motion.names, std), kept, free, skeleton, journal)
 
 
 def _told(
-    motion: Motion, fits: list[AdaptiveFit], free: list[int], skeleton: Skeleton, journal: Journal
+    motion: Motion, kept: tuple[MotionWindow, ...], free: list[int], skeleton: Skeleton, journal: Journal
 ) -> RefinedMotion:
+    fits = [window.fit for window in kept]
     noise = np.zeros(len(motion.names))
     noise[free] = np.sqrt(np.mean([np.diag(fit.noise) for fit in fits], axis=0))
-    share, kept = (float(np.mean([getattr(fit, name) for fit in fits])) for name in ("white_share", "kept"))
-    lasts = 0.0 if kept <= 0 else float(-1 / (motion.rate * np.log(kept)))
-    rotational = [n for n in free if skeleton.coordinates[n].rotational]
-    if rotational:
-        worst = rotational[int(np.argmax(noise[rotational]))]
-        middle = np.degrees(np.median(noise[rotational]))
-        journal.info(
-            f"noise of {middle:.3g} degrees in the median coordinate, {np.degrees(noise[worst]):.3g} in "
-            f"{motion.names[worst]}"
-        )
+    share, stays = (float(np.mean([getattr(fit, name) for fit in fits])) for name in ("white_share", "kept"))
+    lasts = 0.0 if stays <= 0 else float(-1 / (motion.rate * np.log(stays)))
+    found = RefinedMotion(motion, noise, share, lasts, kept)
+    if said := found.sentence(skeleton):
+        journal.info(said)
     outliers = sum(int((fit.weights < 0.5).sum()) for fit in fits)
     if outliers:
         journal.repair(f"{outliers} values far from the motion around them were given less weight")
-    return RefinedMotion(motion, noise, share, lasts)
+    return found
 
 
 def _solve(body: _Body, fit: AdaptiveFit, settings: RefineSettings, held: tuple[Array, Array] | None) -> Array:

@@ -7,7 +7,7 @@ import functools
 import gzip
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -42,12 +42,36 @@ def page(found: Results) -> str:
             sections.motion_range(found),
             sections.quality(found, drawn),
             sections.scales(found),
-            page_end.notices(found),
+            page_end.notices(found.analysis.journal),
             page_end.settings(found),
         )
         if part
     )
-    title = escape(found.analysis.title)
+    return document(
+        found.analysis.title,
+        f"""{page_top.header(found)}
+<main>
+<noscript>The 3D view and the plots need JavaScript; the tables below do not.</noscript>
+{body}
+</main>
+{page_top.footer()}""",
+        _data(found, drawn, shot),
+        pictures=_pictures(shot),
+        scripts=("viewer.js", *(("video.js",) if found.video is not None else ()), "charts.js"),
+    )
+
+
+def document(title: str, body: str, data: str, *, pictures: str = "", scripts: Sequence[str] = ("charts.js",)) -> str:
+    """A whole page in the house's looks.
+
+    Args:
+        title: Of the page, any text.
+        body: Ready-made HTML.
+        data: What the plots are drawn from, JSON that :func:`in_script` has made safe.
+        pictures: Ready-made elements with pictures.
+        scripts: The scripts of the page, of the package's assets, in the order in which they run.
+    """
+    run = "\n".join(f"<script>{_asset(name)}</script>" for name in scripts)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -55,23 +79,17 @@ def page(found: Results) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="generator" content="motorque">
-<title>{title} · motorque</title>
+<title>{escape(title)} · motorque</title>
 <link rel="icon" href="data:,">
 <style>{_asset("report.css")}</style>
 </head>
 <body>
-{page_top.header(found)}
-<main>
-<noscript>The 3D view and the plots need JavaScript; the tables below do not.</noscript>
 {body}
-</main>
-{page_top.footer(found)}
-<script type="application/json" id="data">{_data(found, drawn, shot)}</script>
-{_pictures(shot)}
+<script type="application/json" id="data">{data}</script>
+{pictures}
 <!-- plotly.js, (c) Plotly, Inc., MIT license, gzip and base64 -->
 <script type="text/plain" id="plotly">{_plotly()}</script>
-<script>{_asset("viewer.js")}</script>{_video_script(found)}
-<script>{_asset("charts.js")}</script>
+{run}
 </body>
 </html>
 """
@@ -83,10 +101,6 @@ def _pictures(shot: Sequence[Film]) -> str:
         f'<script type="text/plain" id="film-{k}">{base64.b64encode(b"".join(one.pictures)).decode("ascii")}</script>\n'
         for k, one in enumerate(shot)
     )
-
-
-def _video_script(found: Results) -> str:
-    return "" if found.video is None else f"\n<script>{_asset('video.js')}</script>"
 
 
 def _data(found: Results, drawn: list[Plot], shot: Sequence[Film]) -> str:
@@ -113,6 +127,11 @@ def _data(found: Results, drawn: list[Plot], shot: Sequence[Film]) -> str:
     }
     if found.video is not None:
         data["video"] = packed_films(found, shot)
+    return in_script(data)
+
+
+def in_script(data: Mapping[str, object]) -> str:
+    """Data as JSON that can stand in a script element."""
     # "<" can't close the script element from inside a string when it is written as an escape.
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

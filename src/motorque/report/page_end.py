@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from motorque import __version__
+from motorque.journal import Journal
+from motorque.report.analysis import Analysis
 from motorque.report.markup import badge, definitions, escape, number, section
 from motorque.report.results import Results
 
@@ -16,9 +18,9 @@ _KINDS = {
 }
 
 
-def notices(found: Results) -> str:
+def notices(journal: Journal) -> str:
     """Every repair, assumption and warning, worst first."""
-    listed = found.analysis.journal.notices
+    listed = journal.notices
     content = ""
     for kind, (word, style, meaning) in _KINDS.items():
         mine = [n for n in listed if n.kind == kind]
@@ -42,17 +44,22 @@ def notices(found: Results) -> str:
 def settings(found: Results) -> str:
     """Settings, versions, files, timings and how to cite."""
     a = found.analysis
+    return provenance(a, _citations(found))
+
+
+def provenance(of: Analysis, citations: str) -> str:
+    """Command, settings, versions, files and how to cite, given as HTML."""
     inputs = [
-        (f.role, f"{escape(f.path)}<br><small><code>{escape(f.sha256 or 'no file')}</code></small>") for f in a.inputs
+        (f.role, f"{escape(f.path)}<br><small><code>{escape(f.sha256 or 'no file')}</code></small>") for f in of.inputs
     ]
-    chosen = _panel("Settings", [(str(k), escape(v)) for k, v in a.settings.items()])
-    versions = _panel("Versions", [(str(k), escape(v)) for k, v in a.versions.items()])
-    timings = _panel("Seconds per step", [(str(k), number(float(v), 2)) for k, v in a.timings.items()])
+    chosen = _panel("Settings", [(str(k), escape(v)) for k, v in of.settings.items()])
+    versions = _panel("Versions", [(str(k), escape(v)) for k, v in of.versions.items()])
+    timings = _panel("Seconds per step", [(str(k), number(float(v), 2)) for k, v in of.timings.items()])
     parts = [
-        f"<h3>Command</h3><pre>{escape(a.command)}</pre>" if a.command else "",
+        f"<h3>Command</h3><pre>{escape(of.command)}</pre>" if of.command else "",
         f'<div class="split"><div>{chosen}</div><div>{versions}{timings}</div></div>',
         _panel("Files (SHA-256)", inputs),
-        f'<h3>How to cite</h3><div class="panel card">{_citations(found)}</div>',
+        f'<h3>How to cite</h3><div class="panel card">{citations}</div>',
     ]
     return section("settings", "Settings and versions", "".join(parts))
 

@@ -43,7 +43,7 @@ def header(found: Results) -> str:
 <nav aria-label="Sections"><div>{nav}</div></nav>"""
 
 
-def footer(found: Results) -> str:
+def footer() -> str:
     """Last line."""
     return (
         f"<footer>Made by motorque {escape(__version__)}. This file needs no network and no other file. "

@@ -16,6 +16,7 @@ from motorque.report.labels import GROUPS, Label, labels
 from motorque.report.power import JointPower, joint_powers, work
 from motorque.report.quality import Check, MarkerQuality, Residuals, checks, marker_quality, residuals
 from motorque.report.video_results import VideoResults, video_results
+from motorque.series import Kinetics, Motion
 
 Array = NDArray[np.float64]
 
@@ -132,8 +133,8 @@ def results(analysis: Analysis) -> Results:
     gait, feet = analyse_gait(analysis), feet_about_pelvis(analysis)
     powers = _paired_powers(joint_powers(analysis, named))
     curves = {
-        "angles": _paired(_angles(analysis, named)),
-        "torques": _paired(_torques(analysis, named)),
+        "angles": angle_curves(analysis.motion, named),
+        "torques": torque_curves(analysis.kinetics, named),
         "power": [_power_curve(p) for p in powers],
         "forces": _forces(analysis, feet),
     }
@@ -177,29 +178,29 @@ def _paired_powers(powers: list[JointPower]) -> list[JointPower]:
     return sorted(powers, key=lambda p: (_rank(p.group), first[p.joint]))
 
 
-def _angles(analysis: Analysis, named: dict[str, Label]) -> list[Curve]:
+def angle_curves(motion: Motion, named: dict[str, Label]) -> list[Curve]:
+    """All coordinates but those that follow others, pair by pair in the order of the groups."""
     found = []
-    for column, name in enumerate(analysis.motion.names):
+    for column, name in enumerate(motion.names):
         label = named.get(name)
         if label is None or label.follows:
             continue
         factor, unit = (180.0 / np.pi, "°") if label.rotational else (1.0, "m")
-        std = None if analysis.motion.std is None else factor * analysis.motion.std[:, column]
-        found.append(_curve(label, unit, factor * analysis.motion.values[:, column], std))
-    return found
+        std = None if motion.std is None else factor * motion.std[:, column]
+        found.append(_curve(label, unit, factor * motion.values[:, column], std))
+    return _paired(found)
 
 
-def _torques(analysis: Analysis, named: dict[str, Label]) -> list[Curve]:
-    kinetics, found = analysis.kinetics, []
-    if kinetics is None:
-        return []
-    for column, name in enumerate(kinetics.names):
+def torque_curves(kinetics: Kinetics | None, named: dict[str, Label]) -> list[Curve]:
+    """Generalized forces of the same coordinates but the root's, whose forces are residuals."""
+    found = []
+    for column, name in enumerate(() if kinetics is None else kinetics.names):
         label = named.get(name)
-        if label is None or label.follows or label.root:
+        if kinetics is None or label is None or label.follows or label.root:
             continue
         std = None if kinetics.std is None else kinetics.std[:, column]
         found.append(_curve(label, "N·m" if label.rotational else "N", kinetics.values[:, column], std))
-    return found
+    return _paired(found)
 
 
 def _curve(label: Label, unit: str, values: Array, std: Array | None) -> Curve:

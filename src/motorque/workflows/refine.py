@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from motorque.errors import DataError, MotorqueError
 from motorque.files.motion_files import motion_table, read_motion, write_motion
 from motorque.files.osim import load_skeleton
-from motorque.files.output import OutputFolder, write_text
+from motorque.files.output import OutputFolder
 from motorque.files.smpl_model import read_smpl_model
 from motorque.files.smpl_poses import Sex, write_poses
 from motorque.files.storage import write_storage
@@ -20,12 +20,16 @@ from motorque.fitting.load_poses import load_poses
 from motorque.fitting.pose_chart import vectors_of
 from motorque.fitting.pose_smoothing import SmoothedPoses, smooth_poses
 from motorque.fitting.refine import RefineSettings, refine_poses
-from motorque.fitting.refine_adam import refine_adam
-from motorque.fitting.refine_motion import refine_motion
+from motorque.fitting.refine_adam import ITERATIONS, RATE, WEIGHTS, refine_adam
+from motorque.fitting.refine_motion import MOTION_SETTINGS, refine_motion
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
+from motorque.report.refinement import Refinement
 from motorque.series.poses import Poses, Up
 from motorque.skeleton.smpl import SMPL_JOINTS
+from motorque.workflows.clock import Clock
+from motorque.workflows.error_bars import TITLE
+from motorque.workflows.refine_report import Origin, refined_motion_told, refined_poses_told, write_refinement
 
 Array = NDArray[np.float64]
 Method = Literal["mechanics", "smooth", "adam"]
@@ -34,8 +38,15 @@ METHODS: tuple[Method, ...] = ("mechanics", "smooth", "adam")
 ``adam``: as SMPL-Dynamics has it."""
 
 MOTIONS = (".mot", ".sto")
-REFINED = {"poses": "poses.npz", "motion": "motion.mot", "std": "kinematics_std.sto", "summary": "refinement.json"}
-"""Names of what is written."""
+REFINED = {
+    "poses": "poses.npz",
+    "coordinates": "kinematics.mot",
+    "motion": "motion.mot",
+    "std": "kinematics_std.sto",
+    "summary": "summary.json",
+    "report": "report.html",
+}
+"""Names of what is written: ``poses`` and ``coordinates`` for poses, ``motion`` for a motion, the rest for both."""
 
 
 def refine_step(
@@ -54,12 +65,14 @@ def refine_step(
     end: float | None = None,
     journal: Journal,
     progress: Progress = silent,
+    command: str = "",
 ) -> Path:
     """`motorque refine`: a file in, a folder out.
 
     Args:
         path: Poses, as :func:`motorque.fitting.load_poses.load_poses` reads them, or a motion, ``.mot`` or ``.sto``.
-        out: Folder for ``poses.npz``, or ``motion.mot`` and ``kinematics_std.sto``, and ``refinement.json``.
+        out: Folder for ``poses.npz`` and the same as coordinates of the skeleton of `torques`, ``kinematics.mot``, or
+            for ``motion.mot``; and for ``kinematics_std.sto``, ``summary.json`` and ``report.html``.
         method: One of `METHODS`.
         model: The ``.osim`` of a motion, or the body model of poses' shape parameters.
         skeleton: The ``.asf`` of an ``.amc``.
@@ -72,6 +85,7 @@ def refine_step(
         end: Last time [s].
         journal: What was found, assumed or left out.
         progress: Hears how far it is.
+        command: The command that repeats it, for the report.
 
     Returns:
         The refined file.
@@ -87,21 +101,53 @@ def refine_step(
         for name, value in given.items():
             if value is not None:
                 raise DataError(f"{name}: goes with poses, not with a motion of a model ({path.name}); leave it out")
-        return _motion(path, out, method, model, start, end, journal, progress)
+        return _motion(path, out, method, model, (start, end), journal, progress, command)
     if model is not None and Path(model).suffix.lower() == ".osim":
         raise DataError(f"{model}: an OpenSim model goes with a motion (.mot), not with {path.name}; leave it out")
-    body = None if model is None else read_smpl_model(model)
-    poses = load_poses(
-        path, skeleton=skeleton, fps=fps, up=up, sex=sex, height=height, mass=mass, model=body, journal=journal
-    ).between(start, end)
-    try:
-        found = _refined(poses, method, journal, progress)
-    except MotorqueError as error:
-        raise type(error)(f"{path}: {error}") from None
+    clock = Clock(progress)
     with OutputFolder(out) as folder:
-        write_poses(folder.path / REFINED["poses"], found[0])
-        _write_summary(folder.path, _about_poses(poses, *found, method), journal)
+        with clock("reading the poses", 0.05):
+            body = None if model is None else read_smpl_model(model)
+            poses = load_poses(
+                path, skeleton=skeleton, fps=fps, up=up, sex=sex, height=height, mass=mass, model=body, journal=journal
+            ).between(start, end)
+        with clock("refining", 0.1):
+            try:
+                refined, found = _refined(poses, method, journal, _share(progress, 0.1, 0.6))
+            except MotorqueError as error:
+                raise type(error)(f"{path}: {error}") from None
+        files = ((path, "recording"), (skeleton, "skeleton"), (model, "body model"))
+        origin = Origin(path, files, method, _settings(method), command, clock)
+        with clock("torques and error bars", 0.6):
+            told = refined_poses_told(poses, refined, found, origin, journal)
+        with clock("writing files", 0.9):
+            write_poses(folder.path / REFINED["poses"], refined)
+            write_motion(folder.path / REFINED["coordinates"], told.analysis.motion, told.analysis.skeleton)
+            _write_std(folder.path, told)
+        write_refinement(folder.path, told, _about_poses(poses, refined, found, method))
     return out / REFINED["poses"]
+
+
+def _share(progress: Progress, start: float, end: float) -> Progress:
+    """The progress of a part of the work that goes from one share of all of it to another."""
+    return lambda what, fraction: progress(what, start + (end - start) * fraction)
+
+
+def _settings(method: Method, settings: RefineSettings | None = None) -> dict[str, object]:
+    """Everything that was chosen, by name."""
+    if method == "adam":
+        return {"iterations": ITERATIONS, "learning_rate": RATE, "weights": list(WEIGHTS)}
+    if method == "smooth":
+        return {}
+    return dataclasses.asdict(settings or RefineSettings())
+
+
+def _write_std(folder: Path, told: Refinement) -> None:
+    """Standard deviations of the refined motion; NaN where they are not known, so that none of an earlier run stay."""
+    motion, skeleton = told.analysis.motion, told.analysis.skeleton
+    if motion.std is None:
+        motion = dataclasses.replace(motion, std=np.full_like(motion.values, np.nan))
+    write_storage(folder / REFINED["std"], motion_table(motion, skeleton, name=TITLE, std=True))
 
 
 def _refined(poses: Poses, method: Method, journal: Journal, progress: Progress) -> tuple[Poses, SmoothedPoses | None]:
@@ -144,41 +190,46 @@ def _motion(
     out: Path,
     method: Method,
     model: str | Path | None,
-    start: float | None,
-    end: float | None,
+    interval: tuple[float | None, float | None],
     journal: Journal,
     progress: Progress,
+    command: str,
 ) -> Path:
     if model is None:
         raise DataError(f"{path}: a motion needs its model; give the .osim with --model")
     if method == "adam":
         raise DataError("--method adam: is the paper's way for poses; a motion takes 'mechanics' or 'smooth'")
-    skeleton = load_skeleton(model, journal=journal)
-    motion = read_motion(path, skeleton, journal=journal).between(start, end)
-    settings = RefineSettings(bend=0.0, stand=False) if method == "smooth" else None
-    try:
-        found = refine_motion(skeleton, motion, settings=settings, journal=journal, progress=progress)
-    except MotorqueError as error:
-        raise type(error)(f"{path}: {error}") from None
-    change = np.sqrt(np.mean((found.motion.values - motion.values) ** 2, axis=0))
-    summary = {
-        "method": method,
-        "frames": len(motion.times),
-        "rate_hz": motion.rate,
-        "rms_change_rad_or_m": dict(zip(motion.names, change.tolist(), strict=True)),
-        "noise": {
-            "std_rad_or_m": dict(zip(motion.names, found.noise.tolist(), strict=True)),
-            "share_new_in_every_frame": found.white_share,
-            "rest_lasts_s": found.lasts,
-        },
-    }
+    clock = Clock(progress)
+    settings = RefineSettings(bend=0.0, stand=False) if method == "smooth" else MOTION_SETTINGS
     with OutputFolder(out) as folder:
-        write_motion(folder.path / REFINED["motion"], found.motion, skeleton)
-        write_storage(folder.path / REFINED["std"], motion_table(found.motion, skeleton, name="std", std=True))
-        _write_summary(folder.path, summary, journal)
+        with clock("reading the motion", 0.05):
+            skeleton = load_skeleton(model, journal=journal)
+            motion = read_motion(path, skeleton, journal=journal).between(*interval)
+        with clock("refining", 0.1):
+            try:
+                found = refine_motion(
+                    skeleton, motion, settings=settings, journal=journal, progress=_share(progress, 0.1, 0.6)
+                )
+            except MotorqueError as error:
+                raise type(error)(f"{path}: {error}") from None
+        origin = Origin(
+            path, ((path, "recording"), (model, "model")), method, _settings(method, settings), command, clock
+        )
+        with clock("torques and error bars", 0.6):
+            told = refined_motion_told(skeleton, motion, found, origin, journal)
+        summary = {
+            "method": method,
+            "frames": len(motion.times),
+            "rate_hz": motion.rate,
+            "rms_change_rad_or_m": {c.name: c.change for c in told.changed},
+            "noise": {
+                "std_rad_or_m": dict(zip(motion.names, found.noise.tolist(), strict=True)),
+                "share_new_in_every_frame": found.white_share,
+                "rest_lasts_s": found.lasts,
+            },
+        }
+        with clock("writing files", 0.9):
+            write_motion(folder.path / REFINED["motion"], told.analysis.motion, skeleton)
+            _write_std(folder.path, told)
+        write_refinement(folder.path, told, summary)
     return out / REFINED["motion"]
-
-
-def _write_summary(folder: Path, summary: dict[str, Any], journal: Journal) -> None:
-    notices = [{"kind": n.kind, "text": n.text, "about": n.about} for n in journal.notices]
-    write_text(folder / REFINED["summary"], json.dumps({**summary, "notices": notices}, indent=1) + "\n")

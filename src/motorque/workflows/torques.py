@@ -136,8 +136,8 @@ def torques_step(
         with clock("forces from outside", 0.2):
             upright = in_smpls_world(poses)
             moved = moving(upright, rates, cutoff, journal)
-            layer, skeleton_here = _person(upright, contact if given is None else "none", journal)
-            motion = Motion(poses.times, _coordinates(moved.poses), skeleton_here.coordinate_names)
+            layer, skeleton_here = person_of(upright, contact if given is None else "none", journal)
+            motion = Motion(poses.times, coordinates_of(moved.poses), skeleton_here.coordinate_names)
             found: Loads | None = None
             wrenches: dict[str, Wrench] | None = None
             if given is not None and loads is not None:
@@ -149,9 +149,9 @@ def torques_step(
                     Path(loads), given, skeleton_here, motion, upright=same, turn=same, cutoff=None, journal=journal
                 )
             elif contact == "estimated":
-                found = _contact(skeleton_here, motion, moved.raw, journal)
+                found = ground_contact(skeleton_here, motion, moved.raw, journal)
             if found is not None:
-                wrenches = _in_world(wrenches_on_bodies(found), layer)
+                wrenches = loads_in_world(wrenches_on_bodies(found), layer)
         with clock("inverse dynamics", 0.5):
             result = layer.from_rates(moved.rates, wrenches)
             _say_root(result, found is not None or contact == "spheres", layer, kept, journal)
@@ -200,7 +200,7 @@ def _check_frames(poses: Poses, kept: NDArray[np.bool_], path: Path) -> None:
         )
 
 
-def _person(poses: Poses, contact: str, journal: Journal) -> tuple[SMPLDynamics, Skeleton]:
+def person_of(poses: Poses, contact: str, journal: Journal) -> tuple[SMPLDynamics, Skeleton]:
     """The layer of a person, and the skeleton under the names that contact and report know."""
     mass, height, joints = poses.mass, poses.height, poses.joint_positions
     mean = "the mean of women and men" if poses.sex == "unknown" else "their mean"
@@ -225,7 +225,7 @@ def _person(poses: Poses, contact: str, journal: Journal) -> tuple[SMPLDynamics,
     return layer, with_anatomical_names(body)
 
 
-def _coordinates(poses: Poses) -> Array:
+def coordinates_of(poses: Poses) -> Array:
     """Positions of the axis-angle skeleton without leaps of rotation vectors from one side of a half turn to the other;
     shape [T, 75].
     """
@@ -233,7 +233,7 @@ def _coordinates(poses: Poses) -> Array:
     return smpl_positions(torch.as_tensor(vectors), torch.as_tensor(poses.translation)).numpy()
 
 
-def _contact(skeleton: Skeleton, motion: Motion, raw: bool, journal: Journal) -> Loads | None:
+def ground_contact(skeleton: Skeleton, motion: Motion, raw: bool, journal: Journal) -> Loads | None:
     """Ground forces found in the motion, low-pass filtered if it is not smooth yet; None, said, where they can't be."""
     cutoff = CONTACT_CUTOFF if raw and motion.rate > 2.5 * CONTACT_CUTOFF else None
     if cutoff is not None:
@@ -249,7 +249,7 @@ def _contact(skeleton: Skeleton, motion: Motion, raw: bool, journal: Journal) ->
         return None
 
 
-def _in_world(placed: Mapping[str, Wrench], layer: SMPLDynamics) -> dict[str, Wrench]:
+def loads_in_world(placed: Mapping[str, Wrench], layer: SMPLDynamics) -> dict[str, Wrench]:
     """Wrenches on bodies in ground as the layer takes them: by SMPL's names, in the axes of its world."""
     turn = layer.skeleton().parent_rotation[0]
     names = {anatomical_name(joint): joint for joint in SMPL_JOINTS}

@@ -68,7 +68,9 @@
       plot.time.forEach((c, i) => {
         const y = scaled(c.y, k), x = c.x ? unpack(c.x) : times;  // what comes from a video has the video's times
         if (c.sd) found.push(...band(x, y, scaled(c.sd, k * WITHIN), fade(colour[c.side], 0.18), "90 %"));
-        found.push({ x, y, mode: "lines", line: line(c.side, plot.time.length > 2 ? 1.5 : 1.8, i && !c.side ? "dot" : "solid"),
+        const plain = line(c.side, plot.time.length > 2 ? 1.5 : 1.8, i && !c.side && !c.solid ? "dot" : "solid");
+        // A curve that another one replaces stays in sight behind it.
+        found.push({ x, y, mode: "lines", line: c.faint ? { color: fade(colour[c.side], 0.4), width: 0.9 } : plain,
           name: c.name || WORD[c.side], hovertemplate: `%{y:.3~g} ${unit}` });
       });
     }
@@ -77,6 +79,7 @@
 
   // Noise about zero must not fill the plot: the axis spans at least so much.
   function range(plot, found, unit) {
+    if (plot.span) return { range: plot.span };
     let low = Infinity, high = -Infinity;
     for (const t of found) for (const v of t.y) if (Number.isFinite(v) && v !== null) { low = Math.min(low, v); high = Math.max(high, v); }
     const least = (plot.least || 0) * (unit === plot.massUnit ? 1 / data.mass : 1);
