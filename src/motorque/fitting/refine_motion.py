@@ -38,6 +38,10 @@ MOTION_SETTINGS = RefineSettings(bend=0.0)
 back here lose more of their own than of the noise (on the generated walk, 60 Hz, 2 degrees of noise)."""
 
 
+NOTHING = 1e-6
+"""Noise of angles that is none [rad]: what files' digits leave."""
+
+
 @dataclass(frozen=True, eq=False)
 class MotionWindow:
     """One window of a motion, and what it was smoothed with before mechanics came in.
@@ -80,7 +84,10 @@ class RefinedMotion:
         if not turning:
             return ""
         worst = turning[int(np.argmax(self.noise[turning]))]
-        middle = np.degrees(np.median(self.noise[turning]))
+        if self.noise[worst] < NOTHING:
+            return "no noise that shows"
+        # Coordinates that stay where they are, such as those that a file lacks, tell nothing of the others' noise.
+        middle = np.degrees(np.median([x for x in self.noise[turning] if x >= NOTHING]))
         lasting = "" if self.lasts == 0 else f", {1 - self.white_share:.0%} of it lasting {self.lasts * 1000:.0f} ms"
         return (
             f"noise of {middle:.3g} degrees in the median coordinate, {np.degrees(self.noise[worst]):.3g} in "

@@ -24,7 +24,8 @@ def as_times(times: object, what: str) -> Array:
     if (steps <= 0).any():
         frame = int(np.flatnonzero(steps <= 0)[0]) + 1
         raise DataError(
-            f"{what}: time does not increase at frame {frame} ({array[frame]:g} s after {array[frame - 1]:g} s)"
+            f"{what}: time does not increase at frame {frame} ({array[frame]:g} s after {array[frame - 1]:g} s); "
+            "sort the frames by time"
         )
     return array
 

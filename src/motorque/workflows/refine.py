@@ -25,7 +25,9 @@ from motorque.fitting.refine_motion import MOTION_SETTINGS, refine_motion
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
 from motorque.report.refinement import Refinement
+from motorque.series import Motion
 from motorque.series.poses import Poses, Up
+from motorque.skeleton.skeleton import Skeleton
 from motorque.skeleton.smpl import SMPL_JOINTS
 from motorque.workflows.clock import Clock
 from motorque.workflows.error_bars import TITLE
@@ -38,6 +40,8 @@ METHODS: tuple[Method, ...] = ("mechanics", "smooth", "adam")
 ``adam``: as SMPL-Dynamics has it."""
 
 MOTIONS = (".mot", ".sto")
+FARTHEST = 1e5
+"""Values of coordinates beyond this [rad or m] are slips of a file: no one walks 100 km in a recording."""
 REFINED = {
     "poses": "poses.npz",
     "coordinates": "kinematics.mot",
@@ -103,16 +107,20 @@ def refine_step(
                 raise DataError(f"{name}: goes with poses, not with a motion of a model ({path.name}); leave it out")
         return _motion(path, out, method, model, (start, end), journal, progress, command)
     if model is not None and Path(model).suffix.lower() == ".osim":
-        raise DataError(f"{model}: an OpenSim model goes with a motion (.mot), not with {path.name}; leave it out")
+        raise DataError(
+            f"{path}: is no motion; with an OpenSim model ({Path(model).name}) refine takes a .mot or .sto; give "
+            "one, or leave --model out"
+        )
     clock = Clock(progress)
     with OutputFolder(out) as folder:
         with clock("reading the poses", 0.05):
             body = None if model is None else read_smpl_model(model)
             poses = load_poses(
                 path, skeleton=skeleton, fps=fps, up=up, sex=sex, height=height, mass=mass, model=body, journal=journal
-            ).between(start, end)
+            )
         with clock("refining", 0.1):
             try:
+                poses = poses.between(start, end)
                 refined, found = _refined(poses, method, journal, _share(progress, 0.1, 0.6))
             except MotorqueError as error:
                 raise type(error)(f"{path}: {error}") from None
@@ -126,6 +134,36 @@ def refine_step(
             _write_std(folder.path, told)
         write_refinement(folder.path, told, _about_poses(poses, refined, found, method))
     return out / REFINED["poses"]
+
+
+def _read(path: Path, skeleton: Skeleton, journal: Journal) -> Motion:
+    """A motion whose values can be meant; what is doubtful of its units is said."""
+    own = Journal()
+    motion = read_motion(path, skeleton, journal=own)
+    angles = [n for n in skeleton.free_coordinates if skeleton.coordinates[n].rotational]
+    sizes = np.abs(motion.values).max(axis=0)
+    worst = int(sizes.argmax())
+    if sizes[worst] > FARTHEST:
+        frame = int(np.abs(motion.values[:, worst]).argmax())
+        unit = "rad" if skeleton.coordinates[worst].rotational else "m"
+        raise DataError(
+            f"{path}: {motion.names[worst]} is {motion.values[frame, worst]:.3g} {unit} at {motion.times[frame]:g} s, "
+            "which nobody's is; correct it"
+        )
+    if angles and np.median(sizes[angles]) > 3 * np.pi:
+        raise DataError(
+            f"{path}: its angles reach {sizes[angles].max():.0f} rad as its header has them; if they are degrees, "
+            "write inDegrees=yes there"
+        )
+    for notice in own.notices:
+        journal.add(notice.kind, notice.text, notice.about)
+    if angles and 0.1 < np.degrees(sizes[angles].max()) < np.pi and np.ptp(motion.values[:, angles], axis=0).max() > 0:
+        journal.warn(
+            f"no angle of {path.name} is over {np.degrees(sizes[angles].max()):.2g} degrees, as its header has them; "
+            "if they are radians, write inDegrees=no there",
+            str(path),
+        )
+    return motion
 
 
 def _share(progress: Progress, start: float, end: float) -> Progress:
@@ -204,9 +242,10 @@ def _motion(
     with OutputFolder(out) as folder:
         with clock("reading the motion", 0.05):
             skeleton = load_skeleton(model, journal=journal)
-            motion = read_motion(path, skeleton, journal=journal).between(*interval)
+            motion = _read(path, skeleton, journal)
         with clock("refining", 0.1):
             try:
+                motion = motion.between(*interval)
                 found = refine_motion(
                     skeleton, motion, settings=settings, journal=journal, progress=_share(progress, 0.1, 0.6)
                 )

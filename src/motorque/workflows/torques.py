@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from motorque.errors import DataError, ModelError
+from motorque.errors import DataError, ModelError, MotorqueError
 from motorque.files.external_loads import check_cover, read_loads
 from motorque.files.output import OutputFolder
 from motorque.files.smpl_model import read_smpl_model
@@ -49,6 +49,9 @@ FEWEST_FRAMES = 7
 
 CONTACT_CUTOFF = 6.0
 """Low-pass cutoff of the motion from which contact is estimated [Hz], as `motorque loads` has it."""
+
+BODY_MASS_INDEX = (9.0, 110.0)
+"""Body mass indices of people [kg/m²], newborns and the lightest and heaviest adults on record but for a few."""
 
 CONTACTS = ("estimated", "none", "spheres")
 """Ways to ground forces where none were measured: found in the motion as `motorque loads` does; none; or those of
@@ -136,7 +139,10 @@ def torques_step(
         with clock("forces from outside", 0.2):
             upright = in_smpls_world(poses)
             moved = moving(upright, rates, cutoff, journal)
-            layer, skeleton_here = person_of(upright, contact if given is None else "none", journal)
+            try:
+                layer, skeleton_here = person_of(upright, contact if given is None else "none", journal)
+            except MotorqueError as error:
+                raise type(error)(f"{path}: {error}") from None
             motion = Motion(poses.times, coordinates_of(moved.poses), skeleton_here.coordinate_names)
             found: Loads | None = None
             wrenches: dict[str, Wrench] | None = None
@@ -212,6 +218,12 @@ def person_of(poses: Poses, contact: str, journal: Journal) -> tuple[SMPLDynamic
     elif height is None:
         height = STATURE[poses.sex] if poses.sex != "unknown" else 0.5 * sum(STATURE.values())
         journal.assume(f"nobody says how tall the person is: {height:.2f} m, {mean} of de Leva (1996); give --height")
+    if height is not None and not BODY_MASS_INDEX[0] < mass / height**2 < BODY_MASS_INDEX[1]:
+        journal.warn(
+            f"{mass:.1f} kg at {height:.2f} m is a body mass index of {mass / height**2:.0f}, which hardly anybody "
+            "has: torques are as wrong as these are; check --mass and --height",
+            "person",
+        )
     rest: Tensor | None = None if joints is None else torch.tensor(joints)
     layer = SMPLDynamics(
         fps=poses.rate,
