@@ -1,4 +1,4 @@
-"""Odd inputs of `motorque refine`: each is refused in one clear line and leaves nothing behind, or does the right thing."""
+"""Odd inputs of `motorque refine`: each is refused in one clear line and leaves nothing, or does the right thing."""
 
 from __future__ import annotations
 
