@@ -71,7 +71,7 @@ def filter_loads(
     """
     times = np.asarray(times, dtype=np.float64)
     check_cover(loads.times, times, what="loads")
-    own, columns = _uniform(loads, journal)
+    own, columns = uniform_columns(loads, journal)
     rate = (len(own) - 1) / (own[-1] - own[0])
     motion_rate = 1.0 / float(np.median(np.diff(times))) if len(times) > 1 else rate
     limit = 0.4 * motion_rate
@@ -94,8 +94,16 @@ def filter_loads(
     return Loads(times, tuple(result))
 
 
-def _uniform(loads: Loads, journal: Journal) -> tuple[Array, Array]:
-    """Force and moment about the ground origin of all loads side by side at a constant rate; [T], [T, 6 L]."""
+def uniform_columns(loads: Loads, journal: Journal) -> tuple[Array, Array]:
+    """Force and moment about the ground origin of all loads side by side at a constant rate; [T], [T, 6 L].
+
+    Args:
+        loads: The loads, evenly sampled or not.
+        journal: Told if they were not.
+
+    Raises:
+        DataError: There is no load.
+    """
     if not loads.loads:
         raise DataError("loads: there is none to filter")
     columns = np.concatenate([np.concatenate((x.force, x.moment_about_origin), axis=1) for x in loads.loads], axis=1)

@@ -13,7 +13,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import maximum_filter1d
 
 from motorque.errors import DataError
-from motorque.fitting.load_filtering import filter_loads
+from motorque.fitting.load_filtering import filter_loads, uniform_columns
 from motorque.journal import Journal
 from motorque.series import Load, Loads, Markers, Motion
 from motorque.signals import butterworth
@@ -266,10 +266,14 @@ def load_evidence(loads: Loads, plates: Loads | None) -> LoadEvidence:
     if plates is None:
         return LoadEvidence()
     raw = filter_loads(plates, loads.times, None, journal=Journal())
-    unfiltered = {}
+    own, columns = uniform_columns(plates, Journal())
+    rate, step = (len(own) - 1) / (own[-1] - own[0]), float(np.median(np.diff(loads.times)))
+    during = (own >= loads.times[0] - step) & (own <= loads.times[-1] + step)
+    noise, unfiltered = [], {}
     for load in loads.loads:
-        plate = next((p for p in raw.loads if load.name == p.name or load.name.startswith(p.name)), None)
-        if plate is not None:
+        number = next((n for n, p in enumerate(raw.loads) if load.name == p.name or load.name.startswith(p.name)), None)
+        if number is not None:
+            plate = raw.loads[number]
             unfiltered[load.name] = np.concatenate([plate.force, plate.moment_about_origin], axis=1)
-    noise = [estimate_load_noise(x, unfiltered[x.name], loads.times) for x in loads.loads if x.name in unfiltered]
+            noise.append(estimate_load_noise(load, columns[during, 6 * number : 6 * number + 6], rate, step))
     return LoadEvidence(tuple(noise), unfiltered)

@@ -2,7 +2,12 @@
 
 A plate measures six channels, best taken about its own middle, where forces and moments have noise of their own. While
 nobody stands on it, it should read zero: what it reads is noise, and its mean an offset. Where it is never unloaded, or
-was set to zero there, the quietest third of the recording has to do, and offsets are taken as unknown.
+was set to zero there, what fluctuates about a smooth curve in the quietest third of the time under load has to do, and
+offsets are taken as unknown.
+
+All of this is told from the plate's own samples at its own rate: cameras may be far slower, and stance seen at 30 Hz
+has wiggles that would pass for noise. What counts at the motion's rate is the noise's power per hertz, which filters
+and resampling leave as it is.
 """
 
 from __future__ import annotations
@@ -39,7 +44,21 @@ MEDIAN_TO_DEVIATION = 1.4826
 """Standard deviation over median absolute deviation of normal noise."""
 
 FEWEST = 16
-"""Samples under which a piece tells nothing."""
+"""Samples of the plate under which a piece tells nothing."""
+
+SET_TO_ZERO = 1e-3, 1e-5
+"""Range of an unloaded plate's forces under which somebody set it to zero: [N], and as a share of its largest force. No
+plate is that quiet; a filter after the zeros leaves less than this."""
+
+PIECE = 0.1
+"""Length of the pieces of stance of which the quietest are listened to [s]."""
+
+STANCE_ENDS = 30.0
+"""Frequency above which quiet stance has nothing of its own [Hz]: 99 % of the power of ground forces in walking is
+below 15 Hz (Antonsson and Mann, J Biomech 18 (1985) 39-47)."""
+
+HIGHEST = 250.0
+"""Frequency up to which noise of stance is taken for white [Hz]: amplifiers cut off what is beyond some hundreds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,34 +92,53 @@ class LoadNoise:
         return result
 
 
-def estimate_load_noise(load: Load, unfiltered: Array, times: Array) -> LoadNoise:
+def estimate_load_noise(load: Load, plate: Array, rate: float, step: float) -> LoadNoise:
     """Noise of a load.
 
     Args:
         load: The load at the motion's times, filtered, on its body.
-        unfiltered: Its plate's force and moment about the ground origin at the same times, unfiltered, shape [T, 6].
-        times: The motion's times [s], shape [T].
+        plate: Its plate's force and moment about the ground origin, as measured, at the plate's own rate, shape [N, 6].
+        rate: That rate [Hz].
+        step: The motion's step [s].
     """
-    step = float(np.median(np.diff(times)))
     here = (np.abs(load.force).sum(1) > 0).astype(float)
     middle = _middle(load)
-    about = unfiltered.copy()
-    about[:, 3:] -= np.cross(middle, unfiltered[:, :3])
-    quiet, unloaded = _quiet(about, step)
-    readings = [about[part] for part in quiet]
-    if unloaded:
-        readings = _undisturbed(readings, step)
-    shape, size, process = _fluctuation(readings)
+    about = plate.copy()
+    about[:, 3:] -= np.cross(middle, plate[:, :3])
+    quiet = _unloaded(about, 1 / rate)
     offset = np.zeros(6)
-    if unloaded:
+    if quiet:
+        readings = _undisturbed([about[part] for part in quiet], 1 / rate)
+        shape, size, process = _fluctuation(readings)
         whole = np.concatenate(readings)
         chance = (shape * size) ** 2 * process.spectrum(np.zeros(1)) / len(whole)
         squares = np.maximum(whole.mean(0) ** 2 - chance, 0.0)
         # One plate's six means tell two sizes, of forces and of moments.
         offset = np.sqrt(np.repeat([squares[:3].mean(), squares[3:].mean()], 3))
+    else:
+        shape, size, process = _about_a_curve(about, rate), 1.0, Process()
+    process, variance = resampled(process, step * rate)
     lever = np.eye(6)
     lever[3:, :3] = np.array([[0, -middle[2], middle[1]], [middle[2], 0, -middle[0]], [-middle[1], middle[0], 0]])
+    size = size * np.sqrt(variance)
     return LoadNoise(load.name, load.body, lever @ np.diag(shape * size), process, lever @ np.diag(offset), here)
+
+
+def resampled(process: Process, samples: float) -> tuple[Process, float]:
+    """White or AR(1) noise at another rate with as much power per hertz at low frequencies, and its variance there.
+
+    Args:
+        process: Noise of variance 1; its order is 1.
+        samples: Its samples per sample of the other rate, whole or not.
+    """
+    memory = process.memory**samples
+
+    def density(m: float) -> float:
+        return (1 + m) / (1 - m)
+
+    white = process.white / samples
+    lasting = (1 - process.white) * density(process.memory) / density(memory) / samples
+    return Process(white / (white + lasting), memory, 1), white + lasting
 
 
 def _middle(load: Load) -> Array:
@@ -109,20 +147,43 @@ def _middle(load: Load) -> Array:
     return load.point[known].mean(0) if known.any() else np.zeros(3)
 
 
-def _quiet(channels: Array, step: float) -> tuple[list[slice], bool]:
-    """Stretches in which the plate measures nothing but its noise, and whether it was unloaded there."""
+def _unloaded(channels: Array, step: float) -> list[slice]:
+    """Stretches in which the plate measures nothing but its noise; none if it was set to zero there."""
     width = max(3, round(0.02 / step) | 1)
     vertical = np.convolve(np.abs(channels[:, 1]), np.ones(width) / width, mode="same")
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (vertical < UNLOADED).astype(int), [0]])))
     least, trim = max(FEWEST, round(LEAST / step)), round(TRIM / step)
-    runs = [slice(a + trim, b - trim) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    runs = [r for r in runs if r.stop - r.start >= least and np.ptp(channels[r], axis=0).min() > 0]
-    if runs:
-        return runs, True
-    length = min(len(channels), max(16, len(channels) // 12))
-    pieces = [slice(s, s + length) for s in range(0, len(channels) - length + 1, length)]
-    energy = [float((np.diff(channels[p], 2, axis=0) / channels.std(0).clip(1e-12)).var()) for p in pieces]
-    return [pieces[i] for i in np.argsort(energy)[: max(1, len(pieces) // 3)]], False
+    zero = max(SET_TO_ZERO[0], SET_TO_ZERO[1] * float(np.abs(channels[:, :3]).max()))
+    runs = [slice(a + trim, b - trim) for a, b in _runs(vertical < UNLOADED)]
+    return [r for r in runs if r.stop - r.start >= least and np.ptp(channels[r, :3], axis=0).max() > zero]
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First frame of each stretch of True, and the one after its last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]]))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _about_a_curve(channels: Array, rate: float) -> Array:
+    """Sizes of white noise in the six channels of a plate under load, shape [6]; zeros where nothing tells it.
+
+    Power above what stance itself has, in the quietest third of its pieces, of what is left of a cubic there.
+    """
+    length = max(FEWEST, round(PIECE * rate))
+    trim = round(0.5 * TRIM * rate)
+    runs = [(a + trim, b - trim) for a, b in _runs(np.abs(channels[:, 1]) >= UNLOADED)]
+    pieces = np.array([channels[s : s + length] for a, b in runs for s in range(a, b - length + 1, length)])
+    hertz = np.fft.rfftfreq(length, 1 / rate)
+    above = (hertz >= STANCE_ENDS) & (hertz <= HIGHEST)
+    if not len(pieces) or above.sum() < 2:
+        return np.zeros(6)
+    energy = (np.diff(pieces, 2, axis=1).var(1) / np.maximum(channels.var(0), 1e-12)).sum(1)
+    calm = pieces[np.argsort(energy)[: max(1, len(pieces) // 3)]]
+    curve = np.linalg.qr(np.vander(np.linspace(-1, 1, length), 4))[0]
+    left = calm - curve @ (curve.T @ calm)
+    taper = np.hanning(length + 2)[1:-1, None]
+    power = np.abs(np.fft.rfft(left * taper, axis=1)) ** 2 / float((taper**2).sum())
+    own = power[:, above].mean((0, 1))
+    return np.sqrt(np.repeat([own[:3].mean(), own[3:].mean()], 3))
 
 
 def _undisturbed(pieces: list[Array], step: float) -> list[Array]:
@@ -136,8 +197,7 @@ def _undisturbed(pieces: list[Array], step: float) -> list[Array]:
     for piece, own in zip(pieces, smooth, strict=True):
         disturbed = (np.abs(own - level) > STANDS_OUT * spread).any(1)
         calm = ~binary_dilation(disturbed, iterations=width // 2)
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], calm.astype(int), [0]])))
-        result += [piece[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= FEWEST]
+        result += [piece[a:b] for a, b in _runs(calm) if b - a >= FEWEST]
     return result or pieces
 
 
