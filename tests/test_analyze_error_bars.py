@@ -90,7 +90,7 @@ def test_the_summary_says_what_is_in_the_bars_and_which_torques_to_trust(walk: P
     assert {"marker noise", "marker placement", "smoothing"} <= set(found["included"])
     assert {"segment masses", "joint centres", "centre of pressure"} <= set(found["excluded"])
     knee = found["torques"]["knee_angle_r"]
-    assert knee["half_width_90"] > 0
+    assert knee["half_width_90_with_model"] > knee["half_width_90"] > 0
     assert knee["trust"] in ("trusted", "with care", "not")
     assert set(knee["standard_deviation_by_source"]) == set(found["included"])
     assert "torques of" in found["sentence"]
@@ -103,6 +103,17 @@ def test_the_report_says_it_in_one_sentence_and_draws_the_bands(walk: Path) -> N
     assert "band of 90 % error bars" in page
     assert "Why this filter" in page
     assert "Why this filter" not in (walk / "given/report.html").read_text()
+
+
+def test_a_models_errors_can_be_put_in(walk: Path, tmp_path: Path) -> None:
+    model = walk / "plain/model.osim"
+    analyze([walk / "walk.trc"], tmp_path / "out", model=model, model_errors=True, cutoff=8.0, journal=Journal())
+    found, without = summary(tmp_path / "out")["uncertainty"], summary(walk / "given")["uncertainty"]
+    assert {"segment masses", "joint centres", "centre of pressure"} <= set(found["included"]) | set(found["excluded"])
+    assert {"segment masses", "joint centres"} <= set(found["included"])
+    hip, plain = (x["torques"]["hip_flexion_r"] for x in (found, without))
+    assert hip["half_width_90"] == pytest.approx(plain["half_width_90_with_model"], rel=0.1)
+    assert hip["half_width_90_with_model"] == pytest.approx(hip["half_width_90"], rel=1e-9)
 
 
 def test_a_recording_of_a_few_frames_has_results_all_the_same(walk: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def left_over(folder: Path) -> set[str]:
 def test_every_option_of_the_contract_arrives(folder: Path, calls: list[Any]) -> None:
     line = (
         "analyze trial.c3d --out out --model m.osim --static static.trc --loads grf.mot --height 1.8 --mass 75 --sex f"
-        " --cutoff 8 --up -z --units mm --start 0.5 --end 2"
+        " --cutoff 8 --up -z --units mm --start 0.5 --end 2 --model-errors"
     )
     assert run(line) == 0
     (name, args, options) = calls[0]
@@ -110,6 +110,7 @@ def test_every_option_of_the_contract_arrives(folder: Path, calls: list[Any]) ->
         "units": "mm",
         "start": 0.5,
         "end": 2.0,
+        "model_errors": True,
     }
 
 

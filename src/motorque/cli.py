@@ -121,6 +121,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--up", type=kind.axis, metavar="AXIS", help="axis that points up (x, y, z, -x …); found if not given"
     )
     sub.add_argument("--units", choices=("mm", "m"), help="unit of the marker positions; found if not given")
+    sub.add_argument(
+        "--model-errors",
+        action="store_true",
+        help="let error bars hold a model's usual errors too: masses 10 %%, joint centres 10 mm, pressure 5 mm",
+    )
     _interval(sub)
     video = sub.add_argument_group("video")
     video.add_argument(
@@ -188,7 +193,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--method",
         choices=("mechanics", "smooth", "adam"),
         default="mechanics",
-        help="smooth leaves mechanics out; adam is SMPL-Dynamics' gradient descent, for poses",
+        help="smooth knows of mechanics at most inertia; adam is SMPL-Dynamics' gradient descent, for poses",
     )
     _person_of_poses(sub)
     _interval(sub)
@@ -196,7 +201,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("demo", cli_steps.demo, "Analyze the built-in recording, a generated walk.")
     _out(sub, "DIR", "folder for the results; out/demo by default", default=Path("out/demo"))
     nothing = dict.fromkeys(("model", "loads", "height", "cutoff", "up", "units", "start", "end"))
-    sub.set_defaults(**nothing)
+    sub.set_defaults(**nothing, model_errors=False)
 
     sub = add("scale", cli_steps.scale, "Scale a model to a person by a standing trial, as OpenSim's Scale tool does.")
     _model(sub)

@@ -179,6 +179,8 @@ def check_video_options(options: argparse.Namespace) -> None:
     for name in ("static", "loads", "up", "units"):
         if getattr(options, name) is not None:
             raise DataError(f"--{name}: goes with marker recordings, not with videos; leave it out")
+    if options.model_errors:
+        raise DataError("--model-errors: goes with marker recordings, not with videos; leave it out")
     if options.fov is not None and options.cameras is not None:
         raise DataError("--fov: the calibration behind --cameras tells the angle of view; leave one of them out")
     if options.prior is not None and len(options.inputs) > 1:

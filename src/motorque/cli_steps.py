@@ -56,6 +56,7 @@ def _analyze(
         units=options.units,
         start=options.start,
         end=options.end,
+        model_errors=options.model_errors,
         journal=journal,
         progress=progress,
         command=options.command_line,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from motorque.report.analysis import Analysis
 from motorque.report.labels import Label, both_sides
-from motorque.report.quality import doubtful_torques
+from motorque.report.quality import doubtful_torques, residuals, rms
 from motorque.uncertainty.bands import SHARING, Bands
 
 Array = NDArray[np.float64]
@@ -44,6 +44,7 @@ class Sureness:
         half: Half width of the error bar, the median over time.
         size: Of the curve (:data:`SIZE`).
         source: What makes most of the error bar; empty where that is not known.
+        judged: What is judged: the half width with a model's usual errors on top, as far as the bar leaves them out.
         trust: What a reader may do with it; None for angles, whose zero says nothing of their size, and torques that
             are next to nothing.
     """
@@ -53,12 +54,13 @@ class Sureness:
     half: float
     size: float
     source: str
+    judged: float
     trust: Trust | None = None
 
     @property
     def share(self) -> float:
-        """Half width over size."""
-        return self.half / self.size if self.size > 0 else float("inf")
+        """What is judged over size."""
+        return self.judged / self.size if self.size > 0 else float("inf")
 
 
 @dataclass(frozen=True)
@@ -95,17 +97,19 @@ def certainty(analysis: Analysis, named: dict[str, Label]) -> Certainty | None:
         factor, unit = (180 / np.pi, "°") if label.rotational else (1e3, "mm")
         half = factor * WITHIN * _typical(bands.angles[:, column])
         size = factor * float(np.ptp(analysis.motion.values[:, column]))
-        angles.append(Sureness(label, unit, half, size, _largest(bands, "angles", column)))
+        angles.append(Sureness(label, unit, half, size, _largest(bands, "angles", column), half))
         if analysis.kinetics is None or label.root:
             continue
         half = WITHIN * _typical(bands.torques[:, column])
         known = np.abs(analysis.kinetics.values[:, column])
         size = float(np.nanpercentile(known, SIZE)) if np.isfinite(known).any() else 0.0
         unit = "N·m" if label.rotational else "N"
-        torques.append(Sureness(label, unit, half, size, _largest(bands, "torques", column), _trust(half, size)))
+        judged = half if bands.beside is None else float(np.hypot(half, WITHIN * _typical(bands.beside[:, column])))
+        source = _largest(bands, "torques", column)
+        torques.append(Sureness(label, unit, half, size, source, judged, _trust(judged, size)))
     angles = [a for a in angles if np.isfinite(a.half)]
     torques = [t for t in torques if np.isfinite(t.half)]
-    return Certainty(bands, angles, torques, _loads(analysis, bands), _sentence(torques, analysis))
+    return Certainty(bands, angles, torques, _loads(analysis, bands), _sentence(torques, analysis, named))
 
 
 def _typical(std: Array) -> float:
@@ -142,16 +146,18 @@ def _loads(analysis: Analysis, bands: Bands) -> list[LoadSureness]:
     return found
 
 
-def _sentence(torques: list[Sureness], analysis: Analysis) -> str:
+def _sentence(torques: list[Sureness], analysis: Analysis, named: dict[str, Label]) -> str:
     """Which torques can be trusted and which can't, in plain words."""
     by: dict[Trust, str] = {}
     for trust in ("trusted", "with care", "not"):
         by[trust] = joined(both_sides(t.label for t in torques if t.trust == trust))
     parts = []
+    model = analysis.bands is not None and analysis.bands.beside is not None
+    bars = "error bars, with a model’s usual errors on top," if model else "error bars"
     if by["trusted"]:
-        parts.append(f"Trust the torques of {by['trusted']}: their error bars are within {TRUSTED:.0%} of their size.")
+        parts.append(f"Trust the torques of {by['trusted']}: their {bars} are within {TRUSTED:.0%} of their size.")
     else:
-        parts.append(f"No torque has an error bar within {TRUSTED:.0%} of its size.")
+        parts.append(f"No torque’s {bars} are within {TRUSTED:.0%} of its size.")
     if by["with care"]:
         parts.append(f"Read those of {by['with care']} with care ({TRUSTED:.0%} to {WITH_CARE:.0%}).")
     if by["not"]:
@@ -160,6 +166,11 @@ def _sentence(torques: list[Sureness], analysis: Analysis) -> str:
         parts.append("Ground forces were estimated, and how the feet share them is not in these error bars.")
     if doubtful_torques(analysis.journal):
         parts.append("Where loads leave body weight unexplained (see the warnings), no torque can be trusted.")
+    elif (root := residuals(analysis, named)) is not None and (moment := float(rms(root.moment))) > root.moment_limit:
+        parts.append(
+            f"Forces leave {moment:.0f} N·m at the pelvis unexplained (recommended: {root.moment_limit:.0f} at most), "
+            "which trunk and hips bear and no error bar knows."
+        )
     return " ".join(parts) if torques else "No torque has an error bar."
 
 

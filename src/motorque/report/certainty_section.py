@@ -36,6 +36,7 @@ def _trust(sure: Certainty) -> str:
             escape(t.label.title),
             SIDE_CELL[t.label.side],
             f"± {number(t.half)} {escape(t.unit)}",
+            f"± {number(t.judged)}",
             f"{number(t.size)}",
             f"{number(100 * t.share, 0)} %" if t.share < 10 else "> 1000 %",
             escape(t.source),
@@ -43,8 +44,8 @@ def _trust(sure: Certainty) -> str:
         ]
         for t in sure.torques
     ]
-    columns = ("torque", "side", "90 % error bar", "size", "bar / size", "mostly from", "")
-    left = f"<h3>Torques</h3>{table(columns, torques, numeric=(2, 3, 4), tall=True)}" if torques else ""
+    columns = ("torque", "side", "90 % error bar", "with model", "size", "of size", "mostly from", "")
+    left = f"<h3>Torques</h3>{table(columns, torques, numeric=(2, 3, 4, 5), tall=True)}" if torques else ""
     loads = [
         [
             escape(x.name),
@@ -61,7 +62,9 @@ def _trust(sure: Certainty) -> str:
     note = (
         f"Half widths of {LEVEL:.0%} error bars (1.645 standard deviations), medians over time; curves over time "
         "have them as bands, and kinematics_std.sto, kinetics_std.sto and loads_std.sto for every frame. A torque’s "
-        f"size is the 95th percentile of its magnitude. Trust: to {TRUSTED:.0%} of it; with care: to {WITH_CARE:.0%}."
+        f"size is the 95th percentile of its magnitude. Trust: to {TRUSTED:.0%} of it; with care: to {WITH_CARE:.0%}. "
+        "What is judged has the usual errors of a model on top (masses, joint centres, centre of pressure), which no "
+        "recording shows, wherever the error bar itself leaves them out."
     )
     return f'<div class="split"><div>{left}</div><div>{right}</div></div>{bottom}<p class="note">{escape(note)}</p>'
 

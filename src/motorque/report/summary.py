@@ -178,6 +178,7 @@ def _uncertainty(found: Results) -> dict[str, object] | None:
                 "unit": "deg" if c.unit == "°" else c.unit,
                 "half_width_90": c.half,
                 "size": c.size,
+                "half_width_90_with_model": c.judged,
                 **({} if c.trust is None else {"trust": c.trust}),
                 "standard_deviation_by_source": {
                     source: float(sizes[kind][by[c.label.name]])

@@ -241,11 +241,21 @@ def scale_factors(found: Results) -> Table:
 
 def error_bars(found: Results) -> Table:
     """How sure each angle and torque is."""
-    columns = ("curve", "coordinate", "side", "unit", "half width of 90 % error bar", "size", "mostly from", "trust")
+    columns = (
+        "curve",
+        "coordinate",
+        "side",
+        "unit",
+        "half width of 90 % error bar",
+        "the same with a model's usual errors",
+        "size",
+        "mostly from",
+        "trust",
+    )
     sure = found.certainty
     kinds = [] if sure is None else [("angle", sure.angles), ("torque", sure.torques)]
     rows: list[list[Cell]] = [
-        [kind, c.label.name, SIDE_NAMES[c.label.side], c.unit, c.half, c.size, c.source, c.trust]
+        [kind, c.label.name, SIDE_NAMES[c.label.side], c.unit, c.half, c.judged, c.size, c.source, c.trust]
         for kind, curves in kinds
         for c in curves
     ]

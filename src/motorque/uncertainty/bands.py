@@ -83,6 +83,8 @@ class Bands:
         method: ``monte carlo`` or ``linear``.
         draws: How many draws, 0 if linear.
         seed: Seed of the draws.
+        beside: Standard deviations of the generalized forces from a model's usual errors that are not in ``torques``
+            (:data:`MODEL_SOURCES`), shape [T, nv], or None where nobody asked for them.
     """
 
     times: Array
@@ -96,13 +98,20 @@ class Bands:
     method: Method = "linear"
     draws: int = 0
     seed: int = 0
+    beside: Array | None = None
 
     def between(self, start: float | None, end: float | None) -> Bands:
         """The frames with start <= time <= end [s]; raises :class:`DataError` if there are none."""
         keep = within(self.times, start, end, "bands")
         loads = {n: LoadBand(b.force[keep], b.point[keep], b.moment[keep]) for n, b in self.loads.items()}
+        beside = None if self.beside is None else self.beside[keep]
         return dataclasses.replace(
-            self, times=self.times[keep], angles=self.angles[keep], torques=self.torques[keep], loads=loads
+            self,
+            times=self.times[keep],
+            angles=self.angles[keep],
+            torques=self.torques[keep],
+            loads=loads,
+            beside=beside,
         )
 
     def on_motion(self, motion: Motion) -> Motion:
@@ -190,18 +199,24 @@ def bands_of_analysis(
         chain = chain_of(skeleton, piece.gain.coupling, smoothed[:, rows], own, found.rate, cutoff)
         chain, gain = with_loads(chain, plate, own, estimated=plates is None)
         chain = with_sources(chain, gain, piece, plate, chosen)
-        model = model_spreads(chain, gain, own, model_errors) if set(chosen) & set(MODEL_SOURCES) else {}
+        model = model_spreads(chain, gain, own, model_errors)
+        left_out = [spread.torques[:, : skeleton.nv] for name, spread in model.items() if name not in chosen]
         bands = bands_of_chain(
             chain, gain, rows_of_motion(motion, rows), own, chosen,
             model=model, method=method, draws=draws, seed=seed + number,
             kept=slice(kept.start - rows.start, kept.stop - rows.start),
         )  # fmt: skip
         said = {name: _size(name, evidence.parts, chain, model_errors) for name in bands.by_source}
+        bands = dataclasses.replace(bands, beside=np.sqrt(sum(left_out)) if left_out else None)
         bands = _where_told(bands, piece, evidence.told)
         result.append((dataclasses.replace(bands, included=said), rows, kept))
     bands = _joined(result)
     excluded = {name: "switched off" for name in SOURCES if name not in chosen}
-    excluded |= {n: f"an option ({_size(n, {}, chain, model_errors)})" for n in MODEL_SOURCES if n not in chosen}
+    excluded |= {
+        n: f"no recording shows it; usually {_size(n, {}, chain, model_errors)}; --model-errors puts it in"
+        for n in MODEL_SOURCES
+        if n not in chosen
+    }
     excluded |= {n: "none was found" for n in chosen if n not in bands.included}
     if plates is None and len(loads.loads) > 1:
         excluded[SHARING] = "how the feet share the ground force is left as it was found"
@@ -247,6 +262,7 @@ def _joined(found: list[tuple[Bands, slice, slice]]) -> Bands:
         times=rows(lambda b: b.times),
         angles=rows(lambda b: b.angles),
         torques=rows(lambda b: b.torques),
+        beside=None if first.beside is None else rows(lambda b: np.asarray(b.beside)),
         loads={name: load(name) for name in first.loads},
         by_source={s: {of: overall(s, of) for of in ("angles", "torques")} for s in sources},
         included={s: said[s] for s in sources if s in said},

@@ -33,7 +33,8 @@ from motorque.series import Kinetics, Loads, Markers, Motion
 from motorque.series.markers import within
 from motorque.skeleton.fullbody import Sex
 from motorque.skeleton.skeleton import Skeleton
-from motorque.uncertainty.bands import bands_of_analysis
+from motorque.uncertainty.bands import SOURCES, bands_of_analysis
+from motorque.uncertainty.model_errors import MODEL_SOURCES
 from motorque.workflows.clock import Clock, versions
 from motorque.workflows.error_bars import DRAWS, error_bars, noise_of_markers, way, with_error_bars, write_error_bars
 from motorque.workflows.inverse_dynamics import say_loops
@@ -70,6 +71,7 @@ def analyze(
     units: str | None = None,
     start: float | None = None,
     end: float | None = None,
+    model_errors: bool = False,
     journal: Journal | None = None,
     progress: Progress = silent,
     command: str = "",
@@ -93,6 +95,8 @@ def analyze(
         units: Length unit of the recording, ``mm`` or ``m``, instead of the file's.
         start: First time [s].
         end: Last time [s].
+        model_errors: Whether error bars hold the usual errors of a model too (segment masses, joint centres, centre of
+            pressure), which do not show in a recording. Which torques can be trusted is judged with them in any case.
         journal: Every repair, assumption and warning; also in the report.
         progress: Told how far it is.
         command: The command that repeats the analysis, for the report.
@@ -150,7 +154,8 @@ def analyze(
             check_fit(person.skeleton, fit, name=str(inputs[0]), journal=journal)
         outside = Outside(loads, given, recording, turn)
         with clock("choosing the filter", 0.45):
-            evidence = noise_of_markers(person.skeleton, markers, fit.motion, fit.weights, journal)
+            measured = recording.measured(markers)
+            evidence = noise_of_markers(person.skeleton, measured, fit.motion, fit.weights, journal)
             choice = None
             if cutoff is None and evidence is not None:
                 choice = choose_smoothing(
@@ -181,6 +186,7 @@ def analyze(
                         plates=plates,
                         cutoff=applied,
                         evidence=evidence,
+                        sources=SOURCES + (MODEL_SOURCES if model_errors else ()),
                         method=way(len(motion.times)),
                         draws=DRAWS,
                     ),

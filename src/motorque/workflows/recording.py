@@ -33,6 +33,7 @@ class Recording:
         upright: Rotation that turned the file's axes to Y up, shape [3, 3].
         mass: Body mass in the file [kg], or None.
         height: Body height in the file [m], or None.
+        filled: Which samples of the markers were not measured but put into short gaps, shape [T, M]; None if none were.
     """
 
     markers: Markers
@@ -40,6 +41,17 @@ class Recording:
     upright: Array
     mass: float | None = None
     height: float | None = None
+    filled: NDArray[np.bool_] | None = None
+
+    def measured(self, markers: Markers) -> Markers:
+        """The recording's markers, turned or renamed but in their order, without the samples that filled gaps.
+
+        Splines through noise say nothing of noise, and where they swing out they say wrong things.
+        """
+        if self.filled is None:
+            return markers
+        positions = np.where(self.filled[..., None], np.nan, markers.positions)
+        return Markers(markers.times, positions, markers.names)
 
 
 def read_recording(
@@ -89,7 +101,9 @@ def read_recording(
     markers = _drop_empty(markers, path, journal)
     markers = _in_view(markers, path, journal)
     markers = repair(markers, find_problems(markers), journal=journal)
-    return Recording(fill_gaps(markers, journal=journal), plates, rotation, mass, height)
+    whole = fill_gaps(markers, journal=journal)
+    filled = whole.seen & ~markers.seen
+    return Recording(whole, plates, rotation, mass, height, filled if filled.any() else None)
 
 
 def _drop_empty(markers: Markers, path: Path, journal: Journal) -> Markers:
