@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ from motorque.uncertainty.torque_gain import TorqueGain, Wrenches
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
+
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 TURNS = np.r_[0:3, 6:75]
 """Columns of speeds that are angular velocities; the others are the root's velocity."""
@@ -73,7 +76,7 @@ class PoseChain:
         gain = _load_gain(body, posterior, loads)
         return PoseChain(body, posterior, wrenches, following_loads(body, gain, loads), gain.loads)
 
-    @property
+    @cached_property
     def step(self) -> float:
         """Time between frames [s]."""
         return 1.0 / self.posterior.poses.rate
@@ -143,11 +146,13 @@ class PoseChain:
         a = torch.cat([a[:, :1], a, a[:, -1:]], 1)
         return column(quaternion, place), v, a
 
-    def linear(self, frames: slice) -> Array:
+    def linear(self, frames: slice) -> tuple[Single, Array]:
         """Derivatives of :meth:`changes` by vectors and place, their first and second time derivatives, at some frames.
 
         Returns:
-            Shape [3, frames, rows, 75].
+            Those of generalized forces, shape [3, frames, nv, 75], in single precision, as the draws are: error bars
+            need no more. Those of the loads behind them, shape [3, frames, rows - nv, 75], in double precision:
+            moments about the ground's origin are large far from there, and their differences place a load.
         """
         around = slice(max(frames.start - 2, 0), min(frames.stop + 2, len(self.posterior.poses.times)))
         inner = slice(frames.start - around.start, frames.stop - around.start)
@@ -170,11 +175,15 @@ class PoseChain:
         none = np.zeros_like(j)
         # Rows: position, speed and acceleration of each joint; columns: x, x' and x''.
         both = np.block([[j, none, none], [w @ j + dj, j, none], [dw @ j + w @ dj + ddj, w @ j + 2 * dj, j]])
-        found = np.concatenate([_per_joint(gains, both), np.stack(gains)[..., 3:6]], axis=-1)
+        single = [x.astype(np.float32) for x in gains]
+        found = np.concatenate([_per_joint(single, both.astype(np.float32)), np.stack(single)[..., 3:6]], axis=-1)
         if self.following is None:
-            return found
-        here = FollowingLoads(self.following.root, self.following.rows[frames], self.following.names)
-        return np.asarray(here(found), dtype=np.float64)
+            return found, np.zeros((*found.shape[:2], 0, found.shape[-1]))
+        nv, rows = int(self.skeleton.nv), self.following.rows[frames]
+        of_root = [np.ascontiguousarray(x[:, list(self.following.root)]) for x in gains]
+        on_root = np.concatenate([_per_joint(of_root, both), np.stack(of_root)[..., 3:6]], axis=-1)
+        found += (rows[:, :nv] @ on_root).astype(np.float32)
+        return found, np.asarray(rows[:, nv:] @ on_root)
 
 
 def _load_gain(skeleton: Skeleton, posterior: PosePosterior, loads: Loads) -> TorqueGain:
@@ -199,7 +208,7 @@ def _product(first: Tensor, second: Tensor) -> Tensor:
     return torch.cat([v, w1 * w2 - (v1 * v2).sum(-1, keepdim=True)], -1)
 
 
-def _per_joint(gains: list[Array], matrices: Array) -> Array:
+def _per_joint(gains: list[NDArray[_Real]], matrices: NDArray[_Real]) -> NDArray[_Real]:
     """Derivatives by three things of each joint, [T, K, nv] each, times a matrix for each joint [T, J, 9, 9].
 
     Returns:

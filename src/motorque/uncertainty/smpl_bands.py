@@ -159,26 +159,28 @@ def _linear(chain: PoseChain) -> tuple[_Spread, _Spread]:
     posterior, nv = chain.posterior, int(chain.skeleton.nv)
     frames, count = len(posterior.poses.times), (chain.rows - nv) // 6
     found = [_Spread(np.zeros((frames, nv)), tuple(np.zeros((frames, 6, 6)) for _ in range(count))) for _ in SOURCES]
+    step = chain.step
     middles = np.array([0.5 * (w.first + w.last) for w in posterior.windows])
 
     def fill(start: int) -> None:
         part = slice(start, min(start + BLOCK, frames))
-        gains = chain.linear(part)
+        of_forces, of_loads = chain.linear(part)
         # Windows overlap by half: the nearest one has the whole block, and knows it best.
         number = int(np.abs(middles - 0.5 * (part.start + part.stop)).argmin())
         window = posterior.windows[number]
         inner = slice(part.start - window.first, part.stop - window.first)
         for channels, columns in ((window.turned, slice(0, 72)), (window.moved, slice(72, 75))):
-            felt = gains[..., columns] @ channels.fit.modes.T
-            rows = _time_derivatives(channels.fit.basis, chain.step, inner)
+            modes = channels.fit.modes.T
+            felt, carried = of_forces[..., columns] @ modes.astype(np.float32), of_loads[..., columns] @ modes
+            rows = _time_derivatives(channels.fit.basis, step, inner)
             for k, m in PAIRS:
                 powers = np.stack(channels.powers(rows[k] * rows[m] * (1 if k == m else 2)), axis=-1)
-                sizes = (felt[k][:, :nv] * felt[m][:, :nv]) @ powers
+                sizes = (felt[k] * felt[m]) @ powers.astype(np.float32)
                 for source, spread in enumerate(found):
                     spread.torques[part] += sizes[..., source]
                     for n in range(count):
-                        at = slice(nv + 6 * n, nv + 6 * n + 6)
-                        both = (felt[k][:, at] * powers[:, None, :, source]) @ felt[m][:, at].swapaxes(-1, -2)
+                        at = slice(6 * n, 6 * n + 6)
+                        both = (carried[k][:, at] * powers[:, None, :, source]) @ carried[m][:, at].swapaxes(-1, -2)
                         spread.wrenches[n][part] += 0.5 * (both + both.swapaxes(-1, -2))
 
     with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
