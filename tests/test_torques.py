@@ -105,7 +105,8 @@ def test_the_ground_carries_the_walker(results: Path) -> None:
 def test_the_summary_and_the_page(results: Path) -> None:
     found = json.loads((results / "summary.json").read_text())
     assert found["subject"]["mass_kg"] == pytest.approx(70.0) and found["recording"]["frames"] == 120
-    assert found["settings"]["rates"] == "auto" and "low-pass of" in found["settings"]["rates_reason"]
+    assert found["settings"]["rates"] == "auto" and "low-pass filter of 6 Hz" in found["settings"]["rates_reason"]
+    assert found["settings"]["cutoff_hz"] == 6.0
     assert found["settings"]["contact"] == "estimated"
     assert "knee_rx_l" in found["results"]["torque_peaks"]
     sure = found["uncertainty"]
@@ -183,7 +184,7 @@ def test_missing_frames_are_left_out_and_said(walk: Poses, tmp_path: Path) -> No
         (["--start", "2", "--end", "1"], "not after --start"),
         (["--rates", "magic"], "no way to rates called 'magic'"),
         (["--cutoff", "-6"], "must be a positive frequency"),
-        (["--cutoff", "6", "--rates", "central"], "--cutoff goes with --rates butterworth or spline"),
+        (["--cutoff", "6", "--rates", "central"], "--cutoff goes with --rates auto, butterworth or spline"),
         (["--cutoff", "31"], "half the"),
     ],
 )

@@ -88,6 +88,14 @@ def height(text: str) -> float:
     return value
 
 
+def sex(text: str) -> str:
+    """``f``, ``m`` or ``unknown``; ``female`` and ``male`` are as good."""
+    found = {"female": "f", "male": "m"}.get(text.lower(), text.lower())
+    if found not in ("f", "m", "unknown"):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of f (female), m (male) and unknown")
+    return found
+
+
 def cutoff(text: str) -> float:
     """A cutoff frequency [Hz]."""
     value = number(text)

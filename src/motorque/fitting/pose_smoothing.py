@@ -95,6 +95,8 @@ class SmoothedPoses:
         std: Posterior standard deviation of each joint's rotation vector in its parent's axes [rad], shape [T, 24, 3].
         chart: What vectors of rotations are counted from; None where poses come from more than smoothing.
         windows: The windows whose fits, blended, gave these poses; none where poses come from more than smoothing.
+        ceiling: Cutoff of a low-pass that the poses went through afterwards [Hz], see `fitting.pose_ceiling`.
+        higher: The poses after a low-pass of twice that; what they differ by may be movement.
     """
 
     poses: Poses
@@ -102,6 +104,8 @@ class SmoothedPoses:
     std: Array
     chart: PoseChart | None = None
     windows: tuple[SmoothedWindow, ...] = ()
+    ceiling: float | None = None
+    higher: Poses | None = None
 
 
 def smooth_poses(poses: Poses, *, journal: Journal | None = None) -> SmoothedPoses:

@@ -54,6 +54,10 @@ OWN_WAY = "chosen filter"
 """Source: how far a result of another way to rates is from the most probable one."""
 
 
+LOST = 0.85
+"""Standard deviation of what a ceiling took, of its root mean square nearby: it is a wave of known size, of which 90 %
+lie within 1.40 times that, as in `uncertainty.missed_signal`."""
+
 PAIRS = tuple((k, m) for k in range(3) for m in range(k, 3))
 """Values, first and second derivatives in time, each with each."""
 
@@ -105,6 +109,10 @@ def bands_of_poses(
     parts = dict(zip(SOURCES, _linear(chain), strict=True))
     total = _drawn(chain, draws, seed) if way == "monte carlo" else parts[SOURCES[0]].plus(parts[SOURCES[1]])
     angles = dict(zip(SOURCES, _columns(_angle_variances(posterior, motion)), strict=True))
+    taken = _taken(chain, motion)
+    if taken is not None:
+        angles[SOURCES[1]] = angles[SOURCES[1]] + taken[0]
+        parts[SOURCES[1]], total = parts[SOURCES[1]].plus(taken[1]), total.plus(taken[1])
     by_torque = {name: part.torques for name, part in parts.items()}
     shared = None if loads is None else sharing_variances(chain, skeleton, loads, seed=seed)
     if shared is not None:
@@ -172,9 +180,10 @@ def _linear(chain: PoseChain) -> tuple[_Spread, _Spread]:
         for channels, columns in ((window.turned, slice(0, 72)), (window.moved, slice(72, 75))):
             modes = channels.fit.modes.T
             felt, carried = of_forces[..., columns] @ modes.astype(np.float32), of_loads[..., columns] @ modes
-            rows = _time_derivatives(channels.fit.basis, step, inner)
+            by_source = [_time_derivatives(courses, step, inner) for courses in channels.courses]
             for k, m in PAIRS:
-                powers = np.stack(channels.powers(rows[k] * rows[m] * (1 if k == m else 2)), axis=-1)
+                left, lost = (rows[k] * rows[m] * (1 if k == m else 2) for rows in by_source)
+                powers = np.stack(channels.powers((left, lost)), axis=-1)
                 sizes = (felt[k] * felt[m]) @ powers.astype(np.float32)
                 for source, spread in enumerate(found):
                     spread.torques[part] += sizes[..., source]
@@ -223,6 +232,29 @@ def _drawn(chain: PoseChain, draws: int, seed: int) -> _Spread:
     return _Spread(torques, tuple(np.asarray(sum(s[1][n] for s in sums) / draws) for n in range(count)))
 
 
+def _taken(chain: PoseChain, motion: Motion) -> tuple[Array, _Spread] | None:
+    """Variances of angles [T, 75], torques and loads by movement that a ceiling took, if there is one."""
+    posterior, nv = chain.posterior, int(chain.skeleton.nv)
+    lost = posterior.under_ceiling
+    if lost is None:
+        return None
+    width = max(1, round(NEARBY * posterior.poses.rate))
+
+    def nearby(squares: Array) -> Array:
+        return np.asarray(LOST**2 * uniform_filter1d(squares, width, axis=0, mode="nearest"))
+
+    vectors = np.concatenate([motion.values[:, :3], motion.values[:, 6:]], axis=1).reshape(len(lost), -1, 3)
+    own = np.linalg.solve(turned_by(vectors), turned_by(posterior.vectors))
+    turned = (own @ lost[:, :72].reshape(len(lost), -1, 3, 1))[..., 0]
+    angle = np.concatenate([turned[:, 0], lost[:, 72:], turned[:, 1:].reshape(len(lost), -1)], axis=1)
+    plain = chain.forces(np.zeros((1, len(lost), 75), dtype=np.float32))[0]
+    change = chain.changes(lost[None].astype(np.float32), plain)[..., 0].astype(np.float64)
+    behind = [change[:, start : start + 6] for start in range(nv, change.shape[1], 6)]
+    return nearby(angle**2), _Spread(
+        nearby(change[:, :nv] ** 2), tuple(nearby(x[:, :, None] * x[:, None, :]) for x in behind)
+    )
+
+
 def _own_way(chain: PoseChain, motion: Motion, torques: Array) -> tuple[Array, Array]:
     """Squared differences of a result from the most probable one, of angles and torques, shape [T, 75] each."""
     poses = chain.posterior.poses
@@ -250,7 +282,14 @@ def _included(smoothed: SmoothedPoses, by_torque: Mapping[str, Array], same: boo
         ]: f"{smoothed.noise.sentence()}; what smoothing leaves of it makes {typical[SOURCES[0]]:.2g} N·m of a "
         "typical torque",
         SOURCES[1]: "movement that noise hides and smoothing takes away with it, as large as it can be without being "
-        f"seen: {typical[SOURCES[1]]:.2g} N·m of a typical torque",
+        "seen"
+        + (
+            ""
+            if smoothed.ceiling is None
+            else f", and what stands between {smoothed.ceiling:g} Hz, above which nothing is let through, and "
+            f"{2 * smoothed.ceiling:g} Hz"
+        )
+        + f": {typical[SOURCES[1]]:.2g} N·m of a typical torque",
     }
     if SHARING in typical:
         found[SHARING] = (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from motorque.errors import DataError
+from motorque.fitting.pose_ceiling import under_ceiling
 from motorque.fitting.pose_smoothing import SmoothedPoses, smooth_poses
 from motorque.journal import Journal
 from motorque.series import Poses
@@ -27,8 +28,8 @@ AUTO = "auto"
 RATES = (AUTO, *METHODS)
 """Ways to rates by name."""
 
-WITH_CUTOFF = ("butterworth", "spline")
-"""Those that have a cutoff to set."""
+WITH_CUTOFF = (AUTO, "butterworth", "spline")
+"""Those that have a cutoff to set; of ``auto`` it is the ceiling over what the recording asks for."""
 
 PLAIN = ("central", "central-twice")
 """Those that leave poses as noisy as they are."""
@@ -73,7 +74,8 @@ def check_rates(way: str | None, cutoff: float | None) -> None:
     if not (np.isfinite(cutoff) and cutoff > 0):
         raise DataError(f"--cutoff must be a positive frequency in Hz, got {cutoff:g}")
     if way is not None and way not in WITH_CUTOFF:
-        raise DataError(f"--cutoff goes with --rates {' or '.join(WITH_CUTOFF)}, not with {way}; leave one out")
+        ways = f"{', '.join(WITH_CUTOFF[:-1])} or {WITH_CUTOFF[-1]}"
+        raise DataError(f"--cutoff goes with --rates {ways}, not with {way}; leave one out")
 
 
 def moving(poses: Poses, way: str | None, cutoff: float | None, journal: Journal) -> Moving:
@@ -82,7 +84,7 @@ def moving(poses: Poses, way: str | None, cutoff: float | None, journal: Journal
     Args:
         poses: The poses; frames may be missing.
         way: One of :data:`RATES`; if None, ``auto``, or ``butterworth`` if there is a cutoff.
-        cutoff: For one of :data:`WITH_CUTOFF` [Hz]; its own if None.
+        cutoff: For one of :data:`WITH_CUTOFF` [Hz]; its own if None, which of ``auto`` is `pose_ceiling.CEILING`.
         journal: Gaps that were bridged, what noise was found, and what smoothing that asked for.
 
     Raises:
@@ -92,14 +94,18 @@ def moving(poses: Poses, way: str | None, cutoff: float | None, journal: Journal
     chosen = way or (AUTO if cutoff is None else "butterworth")
     whole = bridged(poses, journal)
     smoothed = _smoothed(whole, journal)
+    if smoothed is not None:
+        # Results of another way are compared with the most probable poses under the usual ceiling.
+        smoothed = under_ceiling(smoothed, cutoff if chosen == AUTO else None)
     if chosen == AUTO and smoothed is None:
         chosen = "butterworth"
-        journal.warn("the recording does not tell its noise, so it is filtered at the usual 6 Hz instead", "rates")
+        asked = f"the usual {FilteredDifferences().cutoff:g} Hz" if cutoff is None else f"{cutoff:g} Hz"
+        journal.warn(f"the recording does not tell its noise, so it is only filtered, at {asked}", "rates")
     if chosen == AUTO and smoothed is not None:
         rates = _missing_again(CentralDifferences()(*_tensors(smoothed.poses), poses.rate), poses)
         reason = _reason(smoothed)
         journal.info(reason, "rates")
-        return Moving(rates, smoothed.poses, smoothed, AUTO, None, reason)
+        return Moving(rates, smoothed.poses, smoothed, AUTO, smoothed.ceiling, reason)
     method = _method(chosen, cutoff)
     rates = method(*_tensors(poses), poses.rate)
     own = dataclasses.replace(
@@ -151,12 +157,17 @@ def equivalent_cutoffs(smoothed: SmoothedPoses) -> Array:
 
 def _reason(smoothed: SmoothedPoses) -> str:
     """Why the smoothing is as strong as it is."""
-    cutoffs = equivalent_cutoffs(smoothed)
-    low, high = int(cutoffs.argmin()), int(cutoffs.argmax())
+    share = equivalent_cutoffs(smoothed) / (0.5 * smoothed.poses.rate)
+    low, high = int(share.argmin()), int(share.argmax())
+    filtered = (
+        "no low-pass filter after that, for which the frame rate is too low"
+        if smoothed.ceiling is None
+        else f"then a low-pass filter of {smoothed.ceiling:g} Hz over all (--cutoff sets it)"
+    )
     return (
-        f"smoothed as the recording's own noise and movement ask for: {smoothed.noise.sentence()}; that lets through "
-        f"as much noise as a low-pass of {np.median(cutoffs):.1f} Hz (median of joints; {cutoffs[low]:.1f} Hz at "
-        f"{SMPL_JOINTS[low]}, {cutoffs[high]:.1f} Hz at {SMPL_JOINTS[high]}); --rates or --cutoff takes another way"
+        f"smoothed as the recording's own noise and movement ask for, {filtered}: {smoothed.noise.sentence()}; the "
+        f"smoothing alone keeps {np.median(share):.0%} of white noise (median of joints; {share[low]:.0%} at "
+        f"{SMPL_JOINTS[low]}, {share[high]:.0%} at {SMPL_JOINTS[high]})"
     )
 
 
