@@ -115,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     _loads(sub)
     sub.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
     _mass(sub)
-    sub.add_argument("--sex", choices=("f", "m", "unknown"), default="unknown", help="for the segments' masses")
+    sub.add_argument("--sex", type=kind.sex, default="unknown", metavar="SEX", help="f, m or unknown, for the masses")
     _cutoff(sub, "of the low-pass filter of motion and loads [Hz]; chosen from the recording by default, 6 for videos")
     sub.add_argument(
         "--up", type=kind.axis, metavar="AXIS", help="axis that points up (x, y, z, -x …); found if not given"
@@ -175,10 +175,16 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--rates",
         metavar="METHOD",
-        help="way to velocities and accelerations: auto (as the recording's own noise asks for; the default), "
-        "butterworth, spline, savitzky-golay, rts, central",
+        help="way to velocities and accelerations: auto (as the recording's own noise asks for, then a low-pass "
+        "filter; the default), butterworth, spline, savitzky-golay, rts, central",
     )
-    sub.add_argument("--cutoff", type=float, metavar="HZ", help="low-pass cutoff of butterworth (if alone) or spline")
+    sub.add_argument(
+        "--cutoff",
+        type=float,
+        metavar="HZ",
+        help="low-pass cutoff of butterworth (if alone) or spline; with --rates auto that of the filter after the "
+        "smoothing that the noise asks for, 6 by default",
+    )
     _interval(sub)
 
     sub = add("refine", cli_steps.refine, "Take noise out of SMPL poses or of a model's motion, by mechanics.")
@@ -284,7 +290,7 @@ def _person_of_poses(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=kind.rate, metavar="HZ", help="frames per second; the file's own by default")
     _mass(parser)
     parser.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
-    parser.add_argument("--sex", choices=("f", "m", "unknown"), help="for the segments' masses; the file's by default")
+    parser.add_argument("--sex", type=kind.sex, metavar="SEX", help="f, m or unknown; the file's by default")
     parser.add_argument(
         "--up", type=kind.pose_axis, metavar="AXIS", help="up axis of the poses (y, z, -y, -z); found if not given"
     )
