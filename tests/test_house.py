@@ -27,7 +27,17 @@ FLOORS = [
     ["vision", "fitting", "uncertainty", "training"],
     ["synthesis", "estimators", "studies"],
     ["report", "workflows"],
-    ["doctor", "cli_arguments", "cli_notices", "cli_steps", "cli_studies", "cli_training", "cli", "__main__"],
+    [
+        "doctor",
+        "cli_arguments",
+        "cli_notices",
+        "cli_steps",
+        "cli_studies",
+        "cli_training",
+        "cli_sensors",
+        "cli",
+        "__main__",
+    ],
 ]
 PLACE = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms)}
 

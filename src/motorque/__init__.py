@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.errors import ModelError as ModelError
     from motorque.errors import MotorqueError as MotorqueError
     from motorque.errors import OutputError as OutputError
+    from motorque.estimators.inpose.inpose import InPose as InPose
     from motorque.estimators.keypoint_prior.prior import LearnedPrior as LearnedPrior
     from motorque.files.acclaim import read_amc as read_amc
     from motorque.files.acclaim import read_asf as read_asf
@@ -37,11 +38,13 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.files.osim_scale import scale_osim as scale_osim
     from motorque.files.osim_write import write_osim as write_osim
     from motorque.files.output import OutputFolder as OutputFolder
+    from motorque.files.smpl_bones import read_bones as read_bones
     from motorque.files.smpl_model import SMPLModel as SMPLModel
     from motorque.files.smpl_model import read_smpl_model as read_smpl_model
     from motorque.files.smpl_poses import read_poses as read_poses
     from motorque.files.smpl_poses import write_poses as write_poses
     from motorque.files.storage import read_storage as read_storage
+    from motorque.files.tracks import read_tracks as read_tracks
     from motorque.files.trc import read_trc as read_trc
     from motorque.files.trc import write_trc as write_trc
     from motorque.fitting.ground_loads import estimate_ground_loads as estimate_ground_loads
@@ -118,6 +121,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.series import Poses as Poses
     from motorque.series import Scales as Scales
     from motorque.series.bones import BoneMotion as BoneMotion
+    from motorque.series.tracks import Tracks as Tracks
     from motorque.signals.pose_rates import PoseRates as PoseRates
     from motorque.signals.pose_rates import pose_rates as pose_rates
     from motorque.skeleton import Skeleton as Skeleton
@@ -148,6 +152,7 @@ if TYPE_CHECKING:  # the same table for type checkers and editors; tests/test_ho
     from motorque.workflows.inverse_kinematics import ik_step as ik_step
     from motorque.workflows.keypoints import keypoints_step as keypoints_step
     from motorque.workflows.scale import scale_step as scale_step
+    from motorque.workflows.sensors import sensors_step as sensors_step
     from motorque.workflows.video import VideoOptions as VideoOptions
     from motorque.workflows.video import analyze_video as analyze_video
 
@@ -166,6 +171,7 @@ _ROOM = {
     "Poses": "series",
     "Scales": "series",
     "Skeleton": "skeleton",
+    "Tracks": "series.tracks",
     # what a run tells, and what can go wrong
     "DataError": "errors",
     "FileFormatError": "errors",
@@ -190,6 +196,7 @@ _ROOM = {
     "load_skeleton": "files.osim",
     "read_amc": "files.acclaim",
     "read_asf": "files.acclaim",
+    "read_bones": "files.smpl_bones",
     "read_bvh": "files.bvh",
     "read_c3d": "files.c3d",
     "read_cameras": "files.calibration",
@@ -202,6 +209,7 @@ _ROOM = {
     "read_poses": "files.smpl_poses",
     "read_smpl_model": "files.smpl_model",
     "read_storage": "files.storage",
+    "read_tracks": "files.tracks",
     "read_trc": "files.trc",
     "scale_osim": "files.osim_scale",
     "SMPLModel": "files.smpl_model",
@@ -295,6 +303,7 @@ _ROOM = {
     "SmoothedPoses": "fitting.pose_smoothing",
     "smooth_poses": "fitting.pose_smoothing",
     # learned
+    "InPose": "estimators.inpose.inpose",
     "LearnedPrior": "estimators.keypoint_prior.prior",
     # whole steps: joint moments of a Motion under Loads, and the command line's from files to files
     "analyze": "workflows.analyze",
@@ -304,6 +313,7 @@ _ROOM = {
     "keypoints_step": "workflows.keypoints",
     "loads_step": "workflows.ground_loads",
     "scale_step": "workflows.scale",
+    "sensors_step": "workflows.sensors",
 }
 """Where each public name lives, and after a colon what it is called there if that is another name."""
 

@@ -1,0 +1,140 @@
+"""Whole bodies over time, sampled: what InPose gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from motorque.estimators.inpose.long_sampling import Measured
+from motorque.estimators.inpose.tree import ANKLES, HEAD, JOINTS, PARENTS, columns, places
+from motorque.series.poses import Poses
+from motorque.skeleton.anthropometry import Sex
+from motorque.skeleton.smpl import ANKLE_HEIGHT
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """Samples of one person's movement, in a world with y up.
+
+    Args:
+        times: Time of each frame [s], shape [T].
+        rotations: Global rotations of n samples, shape [n, T, 22, 3, 3].
+        pelvis: Where the pelvis is [m], shape [n, T, 3].
+        rest: Rest joints from the pelvis on [m], shape [24, 3].
+        sex: Whose proportions.
+        height: Stature [m], if it is known.
+        source: What they were found from.
+        measured: What sensors said, in these bodies' world.
+        settings: How they were sampled.
+    """
+
+    times: Array
+    rotations: Array
+    pelvis: Array
+    rest: Array
+    sex: Sex = "unknown"
+    height: float | None = None
+    source: str = ""
+    measured: Measured | None = None
+    settings: Any = None
+
+    @property
+    def positions(self) -> Array:
+        """Where the 22 joints are in all samples [m], shape [n, T, 22, 3]."""
+        six, rest = torch.tensor(columns(self.rotations)), torch.tensor(self.rest[: len(JOINTS)])
+        return np.asarray(places(six, rest, torch.tensor(self.pelvis)).numpy())
+
+    @property
+    def mean(self) -> Bodies:
+        """The mean of the samples, as one sample: the rotations nearest to all, and the mean place."""
+        if len(self.rotations) == 1:
+            return self
+        u, _, vt = np.linalg.svd(self.rotations.mean(axis=0))
+        u[..., -1] *= np.linalg.det(u @ vt)[..., None]
+        return replace(self, rotations=(u @ vt)[None], pelvis=self.pelvis.mean(axis=0)[None])
+
+    @property
+    def spread(self) -> Array:
+        """Root mean square angle of samples from their mean [rad], shape [T, 22]; NaN for a single sample.
+
+        It is divided by the number of samples less one, as a variance is.
+        """
+        count = len(self.rotations)
+        if count < 2:
+            return np.full(self.rotations.shape[1:3], np.nan)
+        off = self.mean.rotations.swapaxes(-1, -2) @ self.rotations
+        cosine = 0.5 * (np.trace(off, axis1=-2, axis2=-1) - 1)
+        return np.asarray(np.sqrt((np.arccos(np.clip(cosine, -1, 1)) ** 2).sum(axis=0) / (count - 1)))
+
+    @property
+    def place_spread(self) -> Array:
+        """Root mean square distance of joints from their mean place [m], shape [T, 22]; NaN for a single sample."""
+        count = len(self.rotations)
+        if count < 2:
+            return np.full(self.rotations.shape[1:3], np.nan)
+        found = self.positions
+        return np.asarray(np.sqrt(((found - found.mean(axis=0)) ** 2).sum(axis=(0, -1)) / (count - 1)))
+
+    def poses(self, sample: int = 0, *, mass: float | None = None) -> Poses:
+        """A sample as poses on SMPL's tree, hands straight.
+
+        Args:
+            sample: Which.
+            mass: Body mass [kg], if it is known.
+        """
+        turns = self.rotations[sample]
+        local = np.tile(np.eye(3), (len(turns), 24, 1, 1))
+        for joint, parent in enumerate(PARENTS):
+            own = turns[:, joint] if parent < 0 else turns[:, parent].swapaxes(-1, -2) @ turns[:, joint]
+            local[:, joint] = Rotation.from_matrix(own).as_matrix()  # without the rounding of products
+        return Poses(
+            self.times,
+            local,
+            self.pelvis[sample],
+            "y",
+            self.sex,
+            self.height,
+            mass,
+            self.rest,
+            source=self.source,
+        )
+
+
+def pelvis_of(rotations: Array, measured: Measured, rest: Array, *, root: str = "head") -> Array:
+    """Where the pelvis must be so that sensors are where they were measured.
+
+    Args:
+        rotations: Global rotations of a sample, shape [T, 22, 3, 3].
+        measured: What sensors said, over a floor at y = 0.
+        rest: Rest joints [m], shape [22 or more, 3].
+        root: ``head``: by the head alone wherever it was measured; ``mean``: by all that were.
+
+    Returns:
+        Shape [T, 3] [m]. Where nothing was measured it goes straight from before to after; where nothing ever was, the
+        lower foot stands on the floor.
+    """
+    six = torch.tensor(columns(rotations))
+    hung = places(six, torch.tensor(rest[: len(JOINTS)])).numpy()
+    there = measured.there.numpy()
+    weight = there.astype(np.float64)
+    if root == "head":
+        weight[there[:, HEAD]] = 0.0
+        weight[there[:, HEAD], HEAD] = 1.0
+    total = weight.sum(axis=1)
+    if not total.any():
+        sole = ANKLE_HEIGHT / (1 - ANKLE_HEIGHT) * float(rest[HEAD, 1] - rest[list(ANKLES), 1].mean())
+        found = np.zeros((len(hung), 3))
+        found[:, 1] = sole - hung[:, list(ANKLES), 1].min(axis=1)
+        return found
+    off = np.where(there[..., None], measured.points.numpy().astype(np.float64) - hung, 0.0)
+    known = np.flatnonzero(total > 0)
+    found = np.einsum("tj,tja->ta", weight[known], off[known]) / total[known, None]
+    frames = np.arange(len(hung))
+    return np.stack([np.interp(frames, known, found[:, axis]) for axis in range(3)], axis=-1)

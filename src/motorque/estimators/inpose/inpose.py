@@ -1,0 +1,275 @@
+"""InPose for its users: weights in, then whole bodies from a few tracked points, offline or frame by frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motorque.errors import DataError, FileFormatError
+from motorque.estimators.inpose.bodies import Bodies, pelvis_of
+from motorque.estimators.inpose.closing import SURE, closed
+from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
+from motorque.estimators.inpose.long_sampling import Measured, sample_recording
+from motorque.estimators.inpose.network import PriorNetwork
+from motorque.estimators.inpose.sensors import (
+    Convention,
+    Units,
+    at_60_hz,
+    check_plausible,
+    in_metres,
+    in_smpls_world,
+    measured_of,
+)
+from motorque.estimators.inpose.stream import Stream
+from motorque.estimators.inpose.tree import SLIDE, matrices
+from motorque.estimators.inpose.weights import load_weights
+from motorque.files.smpl_bones import complete
+from motorque.journal import Journal
+from motorque.progress import Progress, silent
+from motorque.series.poses import Up
+from motorque.series.tracks import Tracks
+from motorque.skeleton.anthropometry import Sex
+from motorque.skeleton.smpl import rest_joints
+
+Array = NDArray[np.float64]
+SHIPPED = Path(__file__).with_name("weights.safetensors")
+"""Where weights that come with motorque lie."""
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How bodies are sampled.
+
+    Args:
+        steps: Of the diffusion.
+        guidance: How samples are pulled to measured places; None leaves places to the closing.
+        close: Whether what is left over is closed on the rotations themselves, and measured rotations are taken over
+            as far as they are surer than the sample.
+        noise: Standard deviation of measured places in each direction [m], for the closing; the guidance has its own.
+        rotation_noise: Standard deviation of measured rotation vectors in each direction [rad], for the closing.
+        strength: Of classifier-free guidance by the sensors' rotations.
+        slide: Frames from one window to the next.
+        even: Whether windows count alike where they overlap.
+        root: Whether the ``head`` says where the body is, or the ``mean`` of all sensors.
+    """
+
+    steps: int = 5
+    guidance: GuidanceSettings | None = GuidanceSettings(weight="score", noise=0.02, variance=0.1)
+    close: bool = True
+    noise: float = 0.002
+    rotation_noise: float = SURE
+    strength: float = 1.0
+    slide: int = SLIDE
+    even: bool = False
+    root: Literal["head", "mean"] = "head"
+
+    def with_noise(self, noise: float) -> SamplingSettings:
+        """The same for places that are known to a standard deviation [m]."""
+        guidance = self.guidance
+        if guidance is not None and guidance.noise is not None:
+            guidance = replace(guidance, noise=max(noise, guidance.noise))
+        return replace(self, noise=max(noise, 1e-4), guidance=guidance)
+
+
+FAST = SamplingSettings()
+"""Five steps and a closing: as good as ten on watched subjects, in half the time."""
+PAPER = SamplingSettings(50, PAPER_GUIDANCE, close=False, even=True)
+"""As the paper has it: fifty steps, its own guidance and nothing after."""
+
+
+class InPose:
+    """The prior with all that is needed to use it; made by :meth:`load`.
+
+    Args:
+        network: The prior.
+        about: What is known of how it was trained.
+    """
+
+    def __init__(self, network: PriorNetwork, about: dict[str, Any]) -> None:
+        self.network, self.about = network, about
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None) -> InPose:
+        """Weights from a file, or those that come with motorque.
+
+        Raises:
+            FileFormatError: The file is none of this prior's; or none is given, and none comes with this version.
+        """
+        if weights is None and not SHIPPED.is_file():
+            raise FileFormatError(
+                "no weights of InPose come with this version of motorque; train some (motorque train inpose) and give "
+                "the file: --weights FILE, InPose.load(FILE)"
+            )
+        return cls(*load_weights(Path(SHIPPED if weights is None else weights)))
+
+    def sample(
+        self,
+        sensors: Tracks,
+        bones: Array | float | None = None,
+        n: int = 8,
+        *,
+        seed: int = 0,
+        settings: SamplingSettings = FAST,
+        sex: Sex = "unknown",
+        up: Up = "y",
+        convention: Convention = "smpl",
+        t_pose: float | None = None,
+        units: Units | None = None,
+        floor: float | None = 0.0,
+        journal: Journal | None = None,
+        progress: Progress = silent,
+    ) -> Bodies:
+        """Whole bodies that fit what sensors measured.
+
+        Args:
+            sensors: Places and rotations of any of the 22 joints.
+            bones: Rest joints [m], shape [22 or 24, 3], or the stature [m] for published proportions.
+            n: Number of samples.
+            seed: Of the first sample; the next has the next. A sample depends on nothing else that is random.
+            settings: How.
+            sex: Whose proportions, where bones are a stature.
+            up: What is up in the sensors' world.
+            convention: What their rotations are, see :data:`motorque.estimators.inpose.sensors.CONVENTIONS`.
+            t_pose: A time at which the person stands in the T-pose [s], if sensors sit on joints any way.
+            units: Unit of places; found if not given.
+            floor: Height of the floor along ``up`` [m]; None if it is not known: then the prior is not told how high
+                the head is.
+            journal: Where assumptions, repairs and doubts are recorded.
+            progress: Told how far it is.
+
+        Returns:
+            The samples at 60 Hz from the first row on, in a world with y up; with the floor where it was.
+
+        Raises:
+            DataError: Sensors or bones that can't be a person's, or numbers that can't be.
+        """
+        if n < 1:
+            raise DataError(f"sampling: {n} samples can't be; give 1 or more")
+        journal = Journal() if journal is None else journal
+        rest, height = bones_of(bones, sex=sex, journal=journal)
+        tracks = in_metres(in_smpls_world(sensors, up=up, convention=convention, t_pose=t_pose), rest, units=units,
+                           journal=journal)  # fmt: skip
+        check_plausible(tracks, up=up, convention=convention, journal=journal)
+        tracks = at_60_hz(tracks, journal=journal)
+        say_few(tracks, journal)
+        measured = measured_of(tracks, rest, floor=floor, journal=journal)
+        six = sample_recording(
+            self.network,
+            measured,
+            seeds=[seed + number for number in range(n)],
+            steps=settings.steps,
+            guidance=settings.guidance,
+            strength=settings.strength,
+            slide=settings.slide,
+            even=settings.even,
+            progress=progress,
+        )
+        turns = finished(matrices(six.double()), measured, settings)
+        pelvis = np.stack([pelvis_of(sample, measured, rest, root=settings.root) for sample in turns.numpy()])
+        pelvis[..., 1] += floor or 0.0
+        measured = replace(measured, points=measured.points + torch.tensor([0.0, floor or 0.0, 0.0]))
+        return Bodies(tracks.times, turns.numpy(), pelvis, rest, sex, height, sensors.source, measured, settings)
+
+    def stream(
+        self,
+        joints: tuple[str, ...] = ("head", "left_wrist", "right_wrist"),
+        bones: Array | float | None = None,
+        *,
+        sex: Sex = "unknown",
+        floor: float | None = 0.0,
+        settings: SamplingSettings = FAST,
+        seed: int = 0,
+        hop: int = 6,
+        delay: int = 6,
+    ) -> Stream:
+        """Bodies while they move: give a frame of 60 Hz, get those that are ready.
+
+        Args:
+            joints: Which joints are tracked.
+            bones: Rest joints [m], or the stature [m].
+            sex: Whose proportions, where bones are a stature.
+            floor: Height of the floor [m]; None if it is not known.
+            settings: How.
+            seed: Of the noise.
+            hop: Frames between two looks at the last 41.
+            delay: Frames that a body is behind the newest at such a look.
+
+        Raises:
+            DataError: There is no such joint, or numbers that can't be.
+        """
+        rest, _ = bones_of(bones, sex=sex, journal=Journal())
+        return Stream(
+            self.network, joints, rest, floor=floor, settings=settings, finish=finished, seed=seed, hop=hop, delay=delay
+        )
+
+
+def finished(turns: torch.Tensor, measured: Measured, settings: SamplingSettings) -> torch.Tensor:
+    """Samples with what guidance left over closed, where that is asked for; shape [n, T, 22, 3, 3]."""
+    if not settings.close:
+        return turns
+    return closed(
+        turns,
+        measured.points.double(),
+        measured.there,
+        measured.rest.double(),
+        noise=settings.noise,
+        measured=matrices(measured.columns6.double()),
+        seen=measured.seen,
+        rotation_noise=settings.rotation_noise,
+    )
+
+
+def refit(drawn: Bodies) -> Bodies:
+    """The mean of samples, moved to where it fits the sensors as each of them does; one sample."""
+    mean = drawn.mean
+    if drawn.measured is None or len(drawn.rotations) == 1:
+        return mean
+    turns = finished(torch.tensor(mean.rotations), drawn.measured, drawn.settings).numpy()
+    if not drawn.measured.there.any():
+        return replace(mean, rotations=turns)
+    pelvis = pelvis_of(turns[0], drawn.measured, drawn.rest, root=drawn.settings.root)
+    return replace(mean, rotations=turns, pelvis=pelvis[None])
+
+
+def bones_of(bones: Array | float | None, *, sex: Sex, journal: Journal) -> tuple[Array, float | None]:
+    """Rest joints from the pelvis on, shape [24, 3], and the stature if that is what was given."""
+    if bones is None:
+        journal.assume("nobody says how long the bones are: those of an average adult; give --height or --bones")
+    if bones is None or isinstance(bones, float | int):
+        if bones is not None and not 0.4 < bones < 2.8:
+            raise DataError(f"a height of {bones:g} m is no person's; give it in metres")
+        rest = np.array(rest_joints(height=None if bones is None else float(bones), sex=sex))
+        return rest - rest[0], None if bones is None else float(bones)
+    return complete(np.asarray(bones, dtype=np.float64)), None
+
+
+def say_few(tracks: Tracks, journal: Journal) -> None:
+    """Say what a few sensors leave open.
+
+    Raises:
+        DataError: Not one was ever measured.
+    """
+    placed, turned = int(tracks.there.any(axis=0).sum()), int(tracks.seen.any(axis=0).sum())
+    where = tracks.source or "tracks"
+    if not placed and not turned:
+        raise DataError(f"{where}: nothing was ever measured; check that the columns hold numbers")
+    if placed < 2 and turned:
+        journal.warn(
+            f"{'one place is' if placed else 'no place is'} measured, so there is no difference to guide by: the pose "
+            "follows the rotations alone, whatever the bones",
+            where,
+        )
+    if not turned:
+        journal.warn(
+            "no rotation is measured: the prior is told nothing, nor where the person faces, and only places guide",
+            where,
+        )
+    elif turned + placed < 5:
+        journal.info(
+            f"{placed} places and {turned} rotations are measured; most of the body is the prior's guess", where
+        )

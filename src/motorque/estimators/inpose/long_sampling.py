@@ -1,0 +1,174 @@
+"""Sampling whole recordings: windows that overlap by half are taken back from noise together, step by step.
+
+All windows of a recording see one noisy recording. In each step what they expect, and what guidance adds, is averaged
+where they overlap, so that they never part and no seam has to be hidden afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from motorque.errors import DataError
+from motorque.estimators.inpose.conditions import Conditions, conditions
+from motorque.estimators.inpose.diffusion import Diffusion, respaced
+from motorque.estimators.inpose.guidance import GuidanceSettings, Guide, guide_to
+from motorque.estimators.inpose.heading import forward_angle, turned
+from motorque.estimators.inpose.network import PriorNetwork
+from motorque.estimators.inpose.sampling import expected
+from motorque.estimators.inpose.tree import JOINTS, SLIDE, WINDOW, standing_length
+from motorque.progress import Progress, silent
+
+TOGETHER = 8
+"""Windows that the network is asked about at once: on one core twice as fast as one by one, more is no faster."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What sensors say of a recording at 60 Hz, in a world with y up.
+
+    Args:
+        columns6: Global rotations as six numbers, shape [T, 22, 6]; anything where not seen.
+        seen: Whose rotation was measured, bool, shape [T, 22].
+        points: Places [m], shape [T, 22, 3]; anything where not there.
+        there: Whose place was measured, bool, shape [T, 22].
+        rest: Rest joints [m], shape [22, 3].
+        placed: Whether the prior is told the head's place, which must then be over a floor at y = 0.
+    """
+
+    columns6: Tensor
+    seen: Tensor
+    points: Tensor
+    there: Tensor
+    rest: Tensor
+    placed: bool = False
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def frames(self, which: Tensor) -> Measured:
+        """Only some frames."""
+        return Measured(
+            self.columns6[which], self.seen[which], self.points[which], self.there[which], self.rest, self.placed
+        )
+
+
+def starts(frames: int, window: int = WINDOW, slide: int = SLIDE) -> list[int]:
+    """First frames of the windows that cover a recording; the last one ends with it."""
+    last = max(frames - window, 0)
+    return [*range(0, last, slide), last]
+
+
+def sample_recording(
+    network: PriorNetwork,
+    measured: Measured,
+    *,
+    seeds: list[int],
+    steps: int = 10,
+    guidance: GuidanceSettings | None = None,
+    strength: float = 1.0,
+    slide: int = SLIDE,
+    even: bool = False,
+    start: Tensor | None = None,
+    progress: Progress = silent,
+) -> Tensor:
+    """Clean rotations of a recording.
+
+    Args:
+        network: The prior.
+        measured: What sensors say.
+        seeds: One for each sample; a sample depends on its own alone.
+        steps: How many of the 1000 steps.
+        guidance: How samples are pulled to measured places; not at all if None.
+        strength: Of classifier-free guidance.
+        slide: Frames from one window to the next.
+        even: Whether windows count alike where they overlap, as in the paper; by default the more the nearer the frame
+            is to a window's middle.
+        start: The first draw, shape [n, T, 22, 6]; made from the seeds if not given.
+        progress: Told how far it is.
+
+    Returns:
+        Shape [n, T, 22, 6], in the world of the measurements; not exactly orthonormal.
+
+    Raises:
+        DataError: There is no frame, or a number can't be.
+    """
+    if not len(measured) or not seeds or not 1 <= slide <= WINDOW:
+        raise DataError("sampling: give at least one frame and one seed, and windows that leave no gap")
+    order, frames = respaced(steps), len(measured)
+    diffusion = Diffusion(network.size.target, learned_variance=network.size.learned_variance)
+    rows = torch.tensor(starts(frames, slide=slide))[:, None] + torch.arange(min(WINDOW, max(frames, WINDOW)))
+    rows = rows.clamp(max=frames - 1)  # a recording shorter than a window stands still at its end
+    told, guide, angle = _windows(measured, rows, diffusion, order, guidance)
+    share = torch.ones(WINDOW) if even else torch.minimum(torch.arange(WINDOW) + 1.0, WINDOW - torch.arange(WINDOW))
+    total = torch.zeros(frames).index_add_(0, rows.flatten(), share.repeat(len(rows)))[:, None, None]
+    values = _draws(seeds, frames) if start is None else start
+    jobs = [
+        (sample, slice(first, first + TOGETHER))
+        for sample in range(len(values))
+        for first in range(0, len(rows), TOGETHER)
+    ]
+    for number, step in enumerate(order):
+        following = diffusion.kept[order[number + 1]] if number + 1 < len(order) else torch.ones(())
+        clean, pull = torch.zeros_like(values), torch.zeros_like(values)
+        for sample, which in jobs:
+            with torch.set_grad_enabled(guide is not None and guide.gradient):
+                noisy = turned(values[sample, rows[which]], angle[which])
+                noisy.requires_grad_(guide is not None and guide.gradient)
+                split = expected(network, diffusion, noisy, step, _some(told, which), strength)
+                added = None if guide is None else guide.of(which)(noisy, split, step).detach()
+            where = rows[which].flatten()
+            for into, part in ((clean, split.clean.detach()), (pull, added)):
+                if part is not None:
+                    part = turned(part, -angle[which]) * share[:, None, None]
+                    into[sample].index_add_(0, where, part.flatten(0, 1))
+        clean, pull = clean / total, pull / total
+        kept = diffusion.kept[step]
+        noise = (values - kept.sqrt() * clean) / (1 - kept).sqrt()
+        values = following.sqrt() * clean + (1 - following).sqrt() * noise + pull
+        progress("sampling", (number + 1) / len(order))
+    return values
+
+
+def _windows(
+    measured: Measured, rows: Tensor, diffusion: Diffusion, order: list[int], guidance: GuidanceSettings | None
+) -> tuple[Conditions, Guide | None, Tensor]:
+    """What is told of each window, what pulls it, and by how much it is turned to face forward."""
+    seen, there = measured.seen[rows], measured.there[rows]
+    six = torch.where(seen[..., None], measured.columns6[rows], measured.columns6.new_zeros(()))
+    angle = forward_angle(six, seen)
+    points = turned(torch.where(there[..., None], measured.points[rows], six.new_zeros(())), angle)
+    placed = torch.zeros_like(seen)
+    if measured.placed:
+        head = JOINTS.index("head")
+        placed[..., head] = seen[..., head] & there[..., head]
+    length = standing_length(measured.rest.double().numpy())
+    told = conditions(turned(six, angle), seen, points=points if placed.any() else None, placed=placed, length=length)
+    if guidance is None:
+        return told, None, angle
+    joints = measured.there.any(dim=0).nonzero()[:, 0].tolist()
+    if len(joints) < 2:
+        return told, None, angle
+    guide = guide_to(
+        points[..., joints, :],
+        there[..., joints],
+        measured.rest,
+        joints,
+        diffusion=diffusion,
+        order=order,
+        settings=guidance,
+    )
+    return told, guide, angle
+
+
+def _some(told: Conditions, which: slice) -> Conditions:
+    return Conditions(told.channels[which], told.seen[which], told.placed[which])
+
+
+def _draws(seeds: list[int], frames: int) -> Tensor:
+    """A recording of noise for each seed, shape [n, T, 22, 6]."""
+    return torch.stack(
+        [torch.randn(frames, len(JOINTS), 6, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    )

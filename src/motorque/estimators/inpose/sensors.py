@@ -1,0 +1,355 @@
+"""From tracks as a device writes them to what the prior takes: SMPL's axes, metres, 60 Hz, gaps said."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.spatial.transform import Rotation, Slerp
+
+from motorque.errors import DataError
+from motorque.estimators.inpose.long_sampling import Measured
+from motorque.estimators.inpose.tree import JOINTS, PARENTS, RATE, columns, standing_length
+from motorque.journal import Journal
+from motorque.series.poses import Up
+from motorque.series.tracks import Tracks
+
+Array = NDArray[np.float64]
+Convention = Literal["smpl", "inverse", "openxr", "unity"]
+CONVENTIONS: tuple[Convention, ...] = ("smpl", "inverse", "openxr", "unity")
+"""What a rotation in a file may be: from the joint's axes (x to the person's left, y up, z forward in the T-pose) into
+the world's; the inverse of that; from OpenXR's axes (x right, y up, z backward); or Unity's, whose world and axes (x
+right, y up, z forward) are left-handed."""
+Units = Literal["m", "cm", "mm"]
+UNITS: dict[Units, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+
+LONGEST_GAP = 0.1
+"""Gaps of up to this are bridged [s]; in longer ones nothing is measured."""
+UNEVEN = 0.02
+"""How much times between rows may vary without a word, as a share of their median."""
+SLOWEST, FASTEST = 10.0, 2000.0
+"""Rows per second that can be brought to 60."""
+FARTHER = 1.3
+"""Two sensors whose usual distance is so many times what the bones between them allow are not in metres, or of
+somebody else."""
+TILTED = 60.0
+"""A head or trunk whose own up axis is on average farther from the world's is in another convention [deg]."""
+MIRRORED = -0.3
+"""Mean place of a left sensor to the left of its right one, in the head's or trunk's axes, as a share of their
+distance, below which left and right are exchanged; people who keep their arms crossed reach -0.1."""
+HEAD_HEIGHT = (0.4, 1.3)
+"""Usual height of a head over a floor at 0, in standing lengths, that a person's can be."""
+
+_BODY = ("head", "pelvis", "spine1", "spine2", "spine3", "neck")
+_UPRIGHT: dict[Up, Array] = {
+    "y": np.eye(3),
+    "z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]),
+    "-y": np.diag([1.0, -1.0, -1.0]),
+    "-z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
+}
+
+
+def in_smpls_world(
+    tracks: Tracks, *, up: Up = "y", convention: Convention = "smpl", t_pose: float | None = None
+) -> Tracks:
+    """Tracks in a world with y up, with rotations from SMPL's axes.
+
+    Args:
+        tracks: As a device has them.
+        up: What is up in their world.
+        convention: What their rotations are, one of :data:`CONVENTIONS`.
+        t_pose: A time at which the person stands in the T-pose [s]: sensors may then sit on their joints any way.
+
+    Raises:
+        DataError: There is no such convention, or the T-pose is at no time at which all rotations are there.
+    """
+    if convention not in CONVENTIONS or up not in _UPRIGHT:
+        raise DataError(f"tracks: no convention {convention!r} with {up!r} up; there are {', '.join(CONVENTIONS)}")
+    places, turns = tracks.positions, tracks.rotations
+    if convention == "inverse":
+        turns = turns.swapaxes(-1, -2)
+    elif convention == "openxr":
+        turns = turns * np.array([-1.0, 1.0, -1.0])
+    elif convention == "unity":
+        mirror = np.array([-1.0, 1.0, 1.0])
+        places, turns = places * mirror, turns * mirror[:, None] * mirror
+    upright = _UPRIGHT[up]
+    found = dataclasses.replace(tracks, positions=places @ upright.T, rotations=upright @ turns)
+    return found if t_pose is None else _mounted(found, t_pose)
+
+
+def _mounted(tracks: Tracks, time: float) -> Tracks:
+    """Rotations less how each sensor sits on its joint, which a T-pose tells."""
+    row = int(np.abs(tracks.times - time).argmin())
+    ever = np.asarray(tracks.seen.any(axis=0))
+    rows = [r for r in range(max(0, row - 10), min(len(tracks.times), row + 11)) if tracks.seen[r, ever].all()]
+    if abs(tracks.times[row] - time) > 0.5 or not rows:
+        raise DataError(f"tracks: at {time:g} s, where the T-pose should be, not all rotations are there")
+    row = min(rows, key=lambda r: abs(float(tracks.times[r]) - time))
+    pair = _pair(tracks)
+    if pair is not None and tracks.there[row, list(pair)].all():
+        x, _, z = tracks.positions[row, pair[0]] - tracks.positions[row, pair[1]]
+        heading = np.arctan2(-z, x)
+    else:
+        lead = next((tracks.names.index(n) for n in _BODY if n in tracks.names and ever[tracks.names.index(n)]), None)
+        if lead is None:
+            raise DataError("tracks: a T-pose needs both wrists' places or the head's rotation, to know where it faces")
+        forward = tracks.rotations[row, lead][:, 2]
+        heading = np.arctan2(forward[0], forward[2])
+    facing = Rotation.from_euler("y", heading).as_matrix()
+    turns = tracks.rotations @ (tracks.rotations[row].swapaxes(-1, -2) @ facing)
+    return dataclasses.replace(tracks, rotations=turns)
+
+
+def in_metres(tracks: Tracks, rest: Array, *, units: Units | None = None, journal: Journal) -> Tracks:
+    """Tracks with places in metres.
+
+    Args:
+        tracks: In SMPL's world.
+        rest: Rest joints [m], shape [22 or more, 3].
+        units: Unit of their places; found by how far sensors are apart, or how high, if not given.
+        journal: Where a conversion is recorded.
+
+    Raises:
+        DataError: No unit makes them this person's.
+    """
+    if units is None:
+        units = _units(tracks, rest)
+        if units != "m":
+            journal.repair(f"places are in {units}, by how far sensors are apart; they were made metres", tracks.source)
+    tracks = dataclasses.replace(tracks, positions=tracks.positions * UNITS[units])
+    for one, other, far, most in _distances(tracks, rest):
+        if far > FARTHER * most:
+            raise DataError(
+                f"{tracks.source or 'tracks'}: {one} and {other} are usually {far:.3g} m apart, and these bones let "
+                f"them be {most:.3g} m; check units, the height or the bones"
+            )
+        if far > most:
+            journal.warn(
+                f"{one} and {other} are usually {far:.3g} m apart, farther than these bones reach ({most:.3g} m): "
+                "the person is larger than given, or the sensors sit elsewhere",
+                tracks.source,
+            )
+    return tracks
+
+
+def _units(tracks: Tracks, rest: Array) -> Units:
+    pairs = _distances(tracks, rest)
+    for unit, factor in UNITS.items():
+        if pairs and all(factor * far <= FARTHER * most for _, _, far, most in pairs):
+            return unit
+    if not pairs and tracks.there.any():
+        size = float(np.nanmedian(np.abs(tracks.positions[..., 1])))
+        return next((unit for unit, factor in UNITS.items() if factor * size < 4.0), "m")
+    return "m"
+
+
+def _distances(tracks: Tracks, rest: Array) -> list[tuple[str, str, float, float]]:
+    """Pairs of sensors, how far they usually are apart, and how far the bones between them let them be."""
+    found = []
+    for i, one in enumerate(tracks.names):
+        for j, other in enumerate(tracks.names[:i]):
+            both = tracks.there[:, i] & tracks.there[:, j]
+            if both.any():
+                far = np.median(np.linalg.norm(tracks.positions[both, i] - tracks.positions[both, j], axis=-1))
+                found.append((other, one, float(far), _reach(rest, JOINTS.index(one), JOINTS.index(other))))
+    return found
+
+
+def _reach(rest: Array, one: int, other: int) -> float:
+    ways = []
+    for joint in (one, other):
+        way = {}
+        while PARENTS[joint] >= 0:
+            way[joint] = float(np.linalg.norm(rest[joint] - rest[PARENTS[joint]]))
+            joint = PARENTS[joint]
+        ways.append(way)
+    return sum(length for joint, length in (ways[0] | ways[1]).items() if (joint in ways[0]) != (joint in ways[1]))
+
+
+def check_plausible(tracks: Tracks, *, up: Up = "y", convention: Convention = "smpl", journal: Journal) -> None:
+    """Refuse rotations that nobody's head or trunk has, and sides that are exchanged.
+
+    Args:
+        tracks: In SMPL's world, in metres.
+        up: What they were said to have up.
+        convention: What their rotations were said to be.
+        journal: Where doubts are recorded.
+
+    Raises:
+        DataError: The rotations are in another convention, or left and right are exchanged; the message names the
+            option under which they would fit, if there is one.
+    """
+    lead = next((n for n in _BODY if n in tracks.names and tracks.seen[:, tracks.names.index(n)].any()), None)
+    if lead is None:
+        return
+    where = tracks.source or "tracks"
+    own = tracks.rotations[:, tracks.names.index(lead)]
+    mean = np.nanmean(own[:, :, 1], axis=0)
+    angle = float(np.degrees(np.arccos(np.clip(mean[1] / max(float(np.linalg.norm(mean)), 1e-9), -1, 1))))
+    if angle > TILTED:
+        fits = [axis for axis, turn in _UPRIGHT.items() if up == "y" and (turn @ mean)[1] > np.cos(np.radians(TILTED))]
+        text = f"the {lead}'s up axis is {angle:.0f}° from the world's on average"
+        if fits:
+            raise DataError(
+                f"{where}: {text}; with --up {fits[0]} it would be upright, or give --t-pose or --convention"
+            )
+        journal.warn(f"{text}; if the person did not lie, the sensor sits otherwise: give --t-pose", where)
+    pair = _pair(tracks)
+    if pair is not None:
+        share = _left_share(tracks, own, pair)
+        if share < MIRRORED:
+            others = [
+                name
+                for name in (CONVENTIONS[1:] if convention == "smpl" and up == "y" else ())
+                if (again := in_smpls_world(tracks, convention=name)) is not None
+                and _left_share(again, again.rotations[:, tracks.names.index(lead)], pair) > -MIRRORED
+            ]
+            hint = f"with --convention {' or '.join(others)} it would fit, or the" if others else "the"
+            one, other = tracks.names[pair[0]], tracks.names[pair[1]]
+            raise DataError(
+                f"{where}: {one} is on the {lead}'s right of {other} throughout; {hint} two sensors are exchanged"
+            )
+
+
+def _pair(tracks: Tracks) -> tuple[int, int] | None:
+    """A left sensor and its right one of which there are places."""
+    ever = np.asarray(tracks.there.any(axis=0))
+    for name in tracks.names:
+        other = name.replace("left_", "right_")
+        if name != other and other in tracks.names:
+            pair = tracks.names.index(name), tracks.names.index(other)
+            if ever[list(pair)].all():
+                return pair
+    return None
+
+
+def _left_share(tracks: Tracks, lead: Array, pair: tuple[int, int]) -> float:
+    apart = tracks.positions[:, pair[0]] - tracks.positions[:, pair[1]]
+    left = np.einsum("ta,ta->t", apart, lead[:, :, 0])
+    known = np.isfinite(left)
+    return float(left[known].sum() / np.linalg.norm(apart[known], axis=-1).sum()) if known.any() else 1.0
+
+
+def at_60_hz(tracks: Tracks, *, journal: Journal) -> Tracks:
+    """Tracks at an even 60 Hz: rotations along their shortest ways, places along curves that do not overshoot.
+
+    Each sensor has its own rows, those in which it was measured: sensors with clocks of their own may take turns.
+
+    Args:
+        tracks: With times [s].
+        journal: Where uneven times and gaps are recorded.
+
+    Raises:
+        DataError: The rate is none that can be taken.
+    """
+    times = tracks.times
+    where = tracks.source or "tracks"
+    if len(times) < 2:
+        raise DataError(f"{where}: a single row is no movement; give a recording")
+    steps = np.diff(times)
+    step = float(np.median(steps))
+    if not SLOWEST <= 1 / step <= FASTEST:
+        hint = f"give {SLOWEST:g} to {FASTEST:g}, with times in seconds"
+        for name, factor in (("milliseconds", 1e-3), ("microseconds", 1e-6), ("nanoseconds", 1e-9)):
+            if SLOWEST <= 1 / (step * factor) <= FASTEST:
+                hint = f"they look like {name}: divide them by {1 / factor:g}"
+                break
+        raise DataError(f"{where}: {1 / step:.3g} rows a second can't be brought to 60; {hint}")
+    uneven = float(np.abs(steps / step - 1).max())
+    wanted = times[0] + np.arange(int(np.floor((times[-1] - times[0]) * RATE + 1e-6)) + 1) / RATE
+    if len(wanted) == len(times) and np.abs(times - wanted).max() < 0.01 / RATE:
+        found = dataclasses.replace(tracks, times=wanted)
+    else:
+        if uneven > UNEVEN:
+            journal.repair(
+                f"times between rows vary by up to {uneven:.0%} of {1000 * step:.3g} ms; all were brought to 60 Hz",
+                where,
+            )
+        else:
+            journal.info(f"{1 / step:.4g} rows a second were brought to 60", where)
+        positions = np.full((len(wanted), len(tracks.names), 3), np.nan)
+        rotations = np.full((len(wanted), len(tracks.names), 3, 3), np.nan)
+        for number in range(len(tracks.names)):
+            rows = np.flatnonzero(tracks.there[:, number])
+            near = _bridged(times[rows], wanted)
+            if near.any():
+                curve = PchipInterpolator(times[rows], tracks.positions[rows, number])
+                positions[near, number] = curve(wanted[near])
+            rows = np.flatnonzero(tracks.seen[:, number])
+            near = _bridged(times[rows], wanted)
+            if near.any():
+                way = Slerp(times[rows], Rotation.from_matrix(tracks.rotations[rows, number]))
+                rotations[near, number] = way(wanted[near]).as_matrix()
+        found = Tracks(wanted, tracks.names, positions, rotations, tracks.source)
+    _say_gaps(found, journal)
+    return found
+
+
+def _bridged(times: Array, wanted: Array) -> NDArray[np.bool_]:
+    """Which times lie between two measurements that are near enough to each other."""
+    if len(times) < 2:
+        return np.zeros(len(wanted), dtype=bool)
+    after = np.searchsorted(times, wanted, side="left").clip(1, len(times) - 1)
+    inside = (wanted >= times[0] - 1e-9) & (wanted <= times[-1] + 1e-9)
+    gap = times[after] - times[after - 1]
+    exact = np.isclose(wanted, times[after], atol=1e-6) | np.isclose(wanted, times[after - 1], atol=1e-6)
+    found: NDArray[np.bool_] = inside & ((gap <= LONGEST_GAP) | exact)
+    return found & (wanted >= times[0]) & (wanted <= times[-1])
+
+
+def _say_gaps(tracks: Tracks, journal: Journal) -> None:
+    for number, name in enumerate(tracks.names):
+        for there, what in ((tracks.there[:, number], "place"), (tracks.seen[:, number], "rotation")):
+            if not there.any() or there.all():
+                continue
+            edges = np.flatnonzero(np.diff(np.concatenate([[0], (~there).astype(int), [0]])))
+            gaps = [(tracks.times[a], (b - a) / RATE) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+            longest = max(gaps, key=lambda gap: gap[1])
+            also = f", the longest of {len(gaps)} gaps" if len(gaps) > 1 else ""
+            journal.warn(
+                f"{name}'s {what} is missing for {longest[1]:.2g} s from {longest[0]:.2f} s{also}: nothing is told of "
+                "it there, and the pose is the prior's guess",
+                tracks.source,
+            )
+
+
+def measured_of(tracks: Tracks, rest: Array, *, floor: float | None, journal: Journal) -> Measured:
+    """Tracks at 60 Hz as the prior takes them.
+
+    Args:
+        tracks: In SMPL's world, in metres, at 60 Hz.
+        rest: Rest joints [m], shape [22 or more, 3].
+        floor: Height of the floor in their world [m]; None keeps heights from the prior.
+        journal: Where it is recorded that heights can't be a person's over this floor.
+    """
+    frames = len(tracks.times)
+    six, points = np.zeros((frames, len(JOINTS), 6)), np.zeros((frames, len(JOINTS), 3))
+    seen, there = np.zeros((frames, len(JOINTS)), bool), np.zeros((frames, len(JOINTS)), bool)
+    own = [JOINTS.index(name) for name in tracks.names]
+    six[:, own], points[:, own] = np.nan_to_num(columns(tracks.rotations)), np.nan_to_num(tracks.positions)
+    seen[:, own], there[:, own] = tracks.seen, tracks.there
+    head = JOINTS.index("head")
+    placed = floor is not None and bool((seen[:, head] & there[:, head]).any())
+    points[..., 1] -= floor or 0.0
+    if placed:
+        height = float(np.median(points[there[:, head], head, 1])) / standing_length(rest)
+        if not HEAD_HEIGHT[0] < height < HEAD_HEIGHT[1]:
+            placed = False
+            journal.warn(
+                f"the head is usually {height * standing_length(rest):.2f} m over the floor, which can't be: its place "
+                "is kept from the prior, and legs are more of a guess; give the floor's height (--floor)",
+                tracks.source,
+            )
+    return Measured(
+        torch.tensor(six, dtype=torch.float32),
+        torch.tensor(seen),
+        torch.tensor(points, dtype=torch.float32),
+        torch.tensor(there),
+        torch.tensor(rest[: len(JOINTS)], dtype=torch.float32),
+        placed,
+    )

@@ -1,0 +1,170 @@
+"""Bodies while they move: the last 41 frames are looked at again and again, and bodies come out a little later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motorque.errors import DataError
+from motorque.estimators.inpose.bodies import pelvis_of
+from motorque.estimators.inpose.long_sampling import Measured, sample_recording
+from motorque.estimators.inpose.network import PriorNetwork
+from motorque.estimators.inpose.tree import JOINTS, RATE, WINDOW, matrices
+
+if TYPE_CHECKING:
+    from motorque.estimators.inpose.inpose import SamplingSettings
+
+Array = NDArray[np.float64]
+
+
+class Body(NamedTuple):
+    """A body in one frame.
+
+    Args:
+        frame: Number of the frame, from 0.
+        rotations: Global rotations, shape [22, 3, 3].
+        pelvis: Where the pelvis is [m], shape [3].
+    """
+
+    frame: int
+    rotations: Array
+    pelvis: Array
+
+
+class Stream:
+    """A stream of bodies; made by :meth:`motorque.estimators.inpose.inpose.InPose.stream`.
+
+    The noise that a frame begins from is its own, whatever window it is looked at in, and looks at the same frame are
+    averaged: the same input gives the same bodies, and they do not jump from one look to the next.
+
+    Args:
+        network: The prior.
+        joints: Names of the tracked joints.
+        rest: Rest joints [m], shape [24, 3].
+        floor: Height of the floor [m], or None.
+        settings: How bodies are sampled.
+        finish: What closes samples on the measurements.
+        seed: Of the noise.
+        hop: Frames between two looks.
+        delay: Frames that the newest body is behind the newest frame at a look.
+
+    Raises:
+        DataError: There is no such joint, or hop and delay are not within a window.
+    """
+
+    def __init__(
+        self,
+        network: PriorNetwork,
+        joints: tuple[str, ...],
+        rest: Array,
+        *,
+        floor: float | None,
+        settings: SamplingSettings,
+        finish: Callable[[Tensor, Measured, SamplingSettings], Tensor],
+        seed: int,
+        hop: int,
+        delay: int,
+    ) -> None:
+        unknown = [name for name in joints if name not in JOINTS]
+        if unknown or not joints or len(set(joints)) < len(joints):
+            raise DataError(f"stream: give joints once each, of {', '.join(JOINTS)}; got {', '.join(joints) or 'none'}")
+        if not (1 <= hop and 0 <= delay and hop + delay <= WINDOW):
+            raise DataError(f"stream: hop {hop} and delay {delay} must fit into a window of {WINDOW} frames")
+        self.network, self.settings, self.finish = network, settings, finish
+        self.joints, self.rest, self.floor = joints, rest, floor
+        self.seed, self.hop, self.delay = seed, hop, delay
+        self._frames = 0
+        self._out = 0
+        self._six = torch.zeros(WINDOW, len(JOINTS), 6)
+        self._points = torch.zeros(WINDOW, len(JOINTS), 3)
+        self._seen = torch.zeros(WINDOW, len(JOINTS), dtype=torch.bool)
+        self._there = torch.zeros(WINDOW, len(JOINTS), dtype=torch.bool)
+        self._sum = torch.zeros(WINDOW, len(JOINTS), 6)
+        self._weight = torch.zeros(WINDOW)
+
+    @property
+    def latency(self) -> tuple[float, float]:
+        """How far a body is behind its frame at least and at most, without the time to compute it [s]."""
+        return self.delay / RATE, (self.delay + self.hop - 1) / RATE
+
+    def push(self, sensors: Mapping[str, tuple[Array | None, Array | None]]) -> list[Body]:
+        """A frame's measurements in, bodies out: none, or those of ``hop`` frames.
+
+        Args:
+            sensors: By joint, its place [m], shape [3], and its global rotation, shape [3, 3], in SMPL's axes with y
+                up; None where not measured. Joints that are left out are not measured in this frame.
+
+        Raises:
+            DataError: A joint that is not among the stream's, or a shape that is none.
+        """
+        for own in (self._six, self._points, self._seen, self._there, self._sum, self._weight):
+            own[:-1] = own[1:].clone()
+            own[-1] = 0
+        for name, (place, turn) in sensors.items():
+            if name not in self.joints:
+                raise DataError(f"stream: {name} is not among its joints, {', '.join(self.joints)}")
+            joint = JOINTS.index(name)
+            if place is not None and np.isfinite(place).all():
+                if np.shape(place) != (3,):
+                    raise DataError(f"stream: the place of {name} has shape {list(np.shape(place))}, not [3]")
+                self._points[-1, joint] = torch.as_tensor(np.asarray(place, dtype=np.float32))
+                self._there[-1, joint] = True
+            if turn is not None and np.isfinite(turn).all():
+                if np.shape(turn) != (3, 3):
+                    raise DataError(f"stream: the rotation of {name} has shape {list(np.shape(turn))}, not [3, 3]")
+                self._six[-1, joint] = torch.as_tensor(np.asarray(turn, dtype=np.float32)[:, :2].T.reshape(6))
+                self._seen[-1, joint] = True
+        self._frames += 1
+        if self._frames % self.hop or self._frames - self.delay <= self._out:
+            return []
+        return self._look(self._frames - self.delay)
+
+    def flush(self) -> list[Body]:
+        """The bodies of the last frames, which nothing comes after."""
+        return self._look(self._frames) if self._out < self._frames else []
+
+    def _look(self, until: int) -> list[Body]:
+        """Bodies up to a frame."""
+        known = min(self._frames, WINDOW)
+        first = self._frames - known
+        window = Measured(
+            self._six[-known:],
+            self._seen[-known:],
+            self._points[-known:] - torch.tensor([0.0, self.floor or 0.0, 0.0]),
+            self._there[-known:],
+            torch.tensor(self.rest[: len(JOINTS)], dtype=torch.float32),
+            self.floor is not None,
+        )
+        noise = torch.stack([self._noise(first + number) for number in range(known)])
+        settings = self.settings
+        six = sample_recording(
+            self.network,
+            window,
+            seeds=[0],
+            steps=settings.steps,
+            guidance=settings.guidance,
+            strength=settings.strength,
+            start=noise[None],
+        )[0]
+        share = torch.minimum(torch.arange(known) + 1.0, known - torch.arange(known))
+        self._sum[-known:] += share[:, None, None] * six
+        self._weight[-known:] += share
+        ready = torch.arange(self._out - first, until - first)
+        mean = (self._sum[-known:] / self._weight[-known:, None, None])[ready]
+        part = window.frames(ready)
+        turns = self.finish(matrices(mean.double())[None], part, settings)[0].numpy()
+        pelvis = pelvis_of(turns, part, self.rest, root=settings.root)
+        pelvis[:, 1] += self.floor or 0.0
+        bodies = [Body(self._out + number, turns[number], pelvis[number]) for number in range(len(ready))]
+        self._out = until
+        return bodies
+
+    def _noise(self, frame: int) -> Tensor:
+        """What a frame begins from, shape [22, 6]."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + frame)
+        return torch.randn(len(JOINTS), 6, generator=generator)

@@ -1,0 +1,152 @@
+"""Somebody's bones as a small file (``bones.json``): how long they are, or where joints rest in the T-pose.
+
+An object by SMPL's joint names. A number is the length [m] of the bone that ends in that joint; three numbers are the
+joint's place in the T-pose [m], x to the person's left, y up, z forward. Lengths may be those of some bones only: the
+others then have published proportions for ``"height"`` [m] and ``"sex"``, which may stand beside them. Places are
+those of all 22 joints or of none; a list of 22 (or 24) rows of three numbers is the same in SMPL's order.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motorque.errors import DataError, FileFormatError
+from motorque.skeleton.anthropometry import Sex
+from motorque.skeleton.smpl import SMPL_JOINTS, SMPL_PARENTS, rest_joints
+
+Array = NDArray[np.float64]
+
+BODY = 22
+"""Joints without the hands, which a file may leave out."""
+SHORTEST, LONGEST = 1e-3, 1.5
+"""Lengths that a bone can have [m]."""
+
+
+def read_bones(path: str | Path, *, height: float | None = None, sex: Sex | None = None) -> Array:
+    """Rest joints of the person in a file.
+
+    Args:
+        path: The file.
+        height: Stature [m] for bones that the file does not tell; the file's own if not given.
+        sex: Whose proportions they have; the file's own if not given.
+
+    Returns:
+        Rest joints from the pelvis on [m], shape [24, 3].
+
+    Raises:
+        FileFormatError: It can't be read, names no joint of SMPL's, has another number of joints, or a bone that is
+            none: of length zero, or not in metres.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > 2**20:
+            raise FileFormatError(f"{path}: is no file of bones: it is too large")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileFormatError(f"{path}: {error.strerror}; check the name and the rights to it") from error
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f'{path}: is no JSON ({error}); write for example {{"left_elbow": 0.27}}') from None
+    try:
+        if isinstance(content, list):
+            return complete(np.asarray(_rows(content)))
+        if not isinstance(content, dict):
+            raise DataError("holds neither an object nor a list; give lengths or places by joint")
+        content = dict(content)
+        for inner in ("bones", "lengths", "joints"):
+            if isinstance(content.get(inner), dict):
+                content |= content.pop(inner)
+        height = _number(content.pop("height"), "height") if "height" in content and height is None else height
+        sex = content.pop("sex", "unknown") if sex is None else sex
+        content.pop("height", None)
+        content.pop("sex", None)
+        if sex not in ("f", "m", "unknown"):
+            raise DataError(f"sex must be f, m or unknown, got {sex!r}")
+        return _by_name(content, height, sex)
+    except DataError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+
+
+def complete(joints: Array) -> Array:
+    """Rest joints from the pelvis on, hands added in proportion where there are 22; checked.
+
+    Args:
+        joints: Rest joints [m], shape [22, 3] or [24, 3].
+
+    Returns:
+        Shape [24, 3], the pelvis at the origin.
+
+    Raises:
+        DataError: Another number of joints, a bone of no length, or joints that are nobody's in metres and these axes.
+    """
+    if joints.ndim != 2 or joints.shape[1] != 3 or len(joints) not in (BODY, len(SMPL_JOINTS)):
+        raise DataError(f"bones: 22 or 24 joints of three numbers are needed, got shape {list(joints.shape)}")
+    if not np.isfinite(joints).all():
+        raise DataError("bones: a joint's place is not a number")
+    if len(joints) == BODY:
+        published = np.array(rest_joints())
+        for wrist, hand in ((20, 22), (21, 23)):
+            elbow = SMPL_PARENTS[wrist]
+            ratio = np.linalg.norm(joints[wrist] - joints[elbow]) / np.linalg.norm(published[wrist] - published[elbow])
+            joints = np.vstack([joints, joints[wrist] + ratio * (published[hand] - published[wrist])])
+    for joint, parent in enumerate(SMPL_PARENTS):
+        if parent >= 0:
+            _check_length(float(np.linalg.norm(joints[joint] - joints[parent])), SMPL_JOINTS[joint])
+    x, y, _ = joints.T
+    if not (x[1] > x[2] and x[16] > x[17] and y[15] > y[12] > y[0] > max(y[7], y[8])):
+        raise DataError("bones: joints are not in a T-pose with x to the person's left, y up and z forward")
+    return np.asarray(joints - joints[0])
+
+
+def _by_name(content: dict[str, Any], height: float | None, sex: Sex) -> Array:
+    for name in content:
+        if name not in SMPL_JOINTS:
+            raise DataError(f"there is no joint {name!r}; joints are {', '.join(SMPL_JOINTS[:BODY])}")
+    if content and all(isinstance(value, list) for value in content.values()):
+        missing = [name for name in SMPL_JOINTS[:BODY] if name not in content]
+        if missing:
+            raise DataError(
+                f"places of all {BODY} joints are needed, and {missing[0]} is not there ({len(content)} are)"
+            )
+        whole = SMPL_JOINTS if all(name in content for name in SMPL_JOINTS) else SMPL_JOINTS[:BODY]
+        return complete(np.asarray(_rows([content[name] for name in whole])))
+    lengths = {name: _number(value, name) for name, value in content.items()}
+    if "pelvis" in lengths:
+        raise DataError("the pelvis ends no bone; leave its length out")
+    published = np.array(rest_joints(height=height, sex=sex))
+    found = np.zeros_like(published)
+    for joint, parent in enumerate(SMPL_PARENTS):
+        if parent < 0:
+            continue
+        bone = published[joint] - published[parent]
+        name = SMPL_JOINTS[joint]
+        if name in lengths:
+            _check_length(lengths[name], name)
+            bone = bone * (lengths[name] / np.linalg.norm(bone))
+        found[joint] = found[parent] + bone
+    return found
+
+
+def _check_length(length: float, name: str) -> None:
+    if not length >= SHORTEST:
+        raise DataError(f"bones: the one that ends in {name} has length {length:.3g}; give its length in metres")
+    if length > LONGEST:
+        raise DataError(f"bones: the one that ends in {name} is {length:.3g} m long, which nobody's is; give metres")
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise DataError(f"{name}: {str(value)[:40]!r} is no length; give metres, or three numbers for a place")
+    return float(value)
+
+
+def _rows(rows: list[Any]) -> list[list[float]]:
+    for row in rows:
+        if not isinstance(row, list) or len(row) != 3:
+            raise DataError(f"bones: {str(row)[:40]!r} is no place of three numbers")
+    return [[_number(value, "bones") for value in row] for row in rows]

@@ -1,0 +1,180 @@
+"""`sensors`: from tracks of a few worn sensors to the poses of a whole body, its spread, and on to torques."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import motorque
+from motorque.errors import DataError
+from motorque.estimators.inpose.bodies import Bodies
+from motorque.estimators.inpose.inpose import FAST, InPose, SamplingSettings, refit
+from motorque.estimators.inpose.sensors import Convention, Units
+from motorque.estimators.inpose.tree import JOINTS, RATE
+from motorque.files.output import OutputFolder
+from motorque.files.smpl_bones import read_bones
+from motorque.files.smpl_poses import write_poses
+from motorque.files.tracks import read_tracks
+from motorque.journal import Journal
+from motorque.progress import Progress, silent
+from motorque.series.markers import within
+from motorque.series.poses import Up
+from motorque.series.tracks import Tracks
+from motorque.skeleton.anthropometry import Sex
+from motorque.workflows.torques import torques_step
+
+Array = NDArray[np.float64]
+
+
+def sensors_step(
+    path: str | Path,
+    out: str | Path,
+    *,
+    height: float | None = None,
+    bones: str | Path | None = None,
+    sex: Sex | None = None,
+    mass: float | None = None,
+    weights: str | Path | None = None,
+    samples: int = 8,
+    seed: int = 0,
+    settings: SamplingSettings = FAST,
+    up: Up = "y",
+    convention: Convention = "smpl",
+    t_pose: float | None = None,
+    units: Units | None = None,
+    floor: float | None = 0.0,
+    start: float | None = None,
+    end: float | None = None,
+    analyze: bool = False,
+    journal: Journal | None = None,
+    progress: Progress = silent,
+    command: str = "",
+) -> Path:
+    """`motorque sensors`: a file of tracks in, poses and how sure they are out.
+
+    Args:
+        path: The tracks, as :func:`motorque.files.tracks.read_tracks` reads them.
+        out: Folder for ``poses.npz`` (the mean of the samples, AMASS's layout), ``std.csv`` (by joint and frame, of
+            rotations [deg] and places [cm]), ``summary.json`` and, with ``analyze``, ``torques/``.
+        height: Stature [m].
+        bones: The person's bones, as :func:`motorque.files.smpl_bones.read_bones` reads them.
+        sex: Whose proportions.
+        mass: Body mass [kg], for torques.
+        weights: The prior's weights; those that come with motorque if not given.
+        samples: How many.
+        seed: Of the first.
+        settings: How they are drawn.
+        up: What is up in the tracks' world.
+        convention: What their rotations are.
+        t_pose: A time at which the person stands in the T-pose [s].
+        units: Of places; found if not given.
+        floor: Height of the floor [m]; None if it is not known.
+        start: First time [s].
+        end: Last time [s].
+        analyze: Whether `motorque torques` goes on with the poses.
+        journal: Every repair, assumption and warning.
+        progress: Told how far it is.
+        command: The command that repeats it.
+
+    Returns:
+        The poses' file, or the report with ``analyze``.
+
+    Raises:
+        MotorqueError: An input is wrong; nothing is written then.
+    """
+    path, out = Path(path), Path(out)
+    journal = Journal() if journal is None else journal
+    prior = InPose.load(weights)
+    tracks = read_tracks(path, journal=journal)
+    tracks = _between(tracks, start, end)
+    rest: Array | float | None = height if bones is None else read_bones(bones, height=height, sex=sex)
+    share = 0.5 if analyze else 1.0
+    with OutputFolder(out) as folder:
+        drawn = prior.sample(
+            tracks,
+            rest,
+            samples,
+            seed=seed,
+            settings=settings,
+            sex=sex or "unknown",
+            up=up,
+            convention=convention,
+            t_pose=t_pose,
+            units=units,
+            floor=floor,
+            journal=journal,
+            progress=lambda what, done: progress(what, 0.95 * share * done),
+        )
+        mean = refit(drawn)
+        if len(mean.times) < 2:
+            raise DataError(f"{path}: lasts less than two frames at 60 Hz; give a longer recording")
+        write_poses(folder.path / "poses.npz", mean.poses(mass=mass))
+        _write_spread(folder.path / "std.csv", drawn)
+        about = {
+            "motorque": motorque.__version__,
+            "command": command,
+            "tracks": {"file": path.name, "joints": list(tracks.names), "rows": len(tracks.times)},
+            "frames": len(mean.times),
+            "rate": RATE,
+            "samples": samples,
+            "seed": seed,
+            "settings": asdict(settings),
+            "weights": {key: prior.about[key] for key in ("motorque", "step", "data") if key in prior.about},
+            "rest_joints_m": np.round(mean.rest, 5).tolist(),
+            "std_deg": _by_joint(np.degrees(drawn.spread)),
+            "std_cm": _by_joint(100.0 * drawn.place_spread),
+            "off_sensors_cm": _misses(drawn, mean),
+            "notices": [asdict(notice) for notice in journal.notices],
+        }
+        (folder.path / "summary.json").write_text(json.dumps(about, indent=1) + "\n")
+    if not analyze:
+        return out / "poses.npz"
+    return torques_step(
+        out / "poses.npz",
+        out / "torques",
+        mass=mass,
+        sex=sex,
+        up="y",
+        journal=journal,
+        progress=lambda what, done: progress(what, share + (1 - share) * done),
+        command=command,
+    )
+
+
+def _between(tracks: Tracks, start: float | None, end: float | None) -> Tracks:
+    if start is None and end is None:
+        return tracks
+    kept = within(tracks.times, start, end, tracks.source)
+    return Tracks(tracks.times[kept], tracks.names, tracks.positions[kept], tracks.rotations[kept], tracks.source)
+
+
+def _write_spread(path: Path, drawn: Bodies) -> None:
+    """A row a frame: time, then for each joint the standard deviation of its rotation [deg] and of its place [cm]."""
+    names = [f"{name}_deg" for name in JOINTS] + [f"{name}_cm" for name in JOINTS]
+    table = np.column_stack([drawn.times, np.degrees(drawn.spread), 100.0 * drawn.place_spread])
+    np.savetxt(path, table, fmt="%.5g", delimiter=",", header=",".join(["time", *names]), comments="")
+
+
+def _by_joint(values: Array) -> dict[str, float | None]:
+    """Mean over time by joint; None where a single sample has no spread."""
+    mean = values.mean(axis=0)
+    return {name: round(float(x), 4) if np.isfinite(x) else None for name, x in zip(JOINTS, mean, strict=True)}
+
+
+def _misses(drawn: Bodies, mean: Bodies) -> dict[str, Any]:
+    """How far the result is from where sensors were: mean and 95th percentile by joint [cm]."""
+    measured = drawn.measured
+    if measured is None:
+        return {}
+    points, there = measured.points.numpy().astype(np.float64), measured.there.numpy()
+    found = {}
+    for joint in np.flatnonzero(there.any(axis=0)):
+        rows = there[:, joint]
+        miss = 100.0 * np.linalg.norm(mean.positions[0, rows, joint] - points[rows, joint], axis=-1)
+        found[JOINTS[joint]] = {"mean": round(float(miss.mean()), 4), "p95": round(float(np.percentile(miss, 95)), 4)}
+    return found
