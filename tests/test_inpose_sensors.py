@@ -17,6 +17,7 @@ from motorque.estimators.inpose.closing import closed, exp_vectors, log_vectors
 from motorque.estimators.inpose.inpose import FAST, InPose, SamplingSettings, refit
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording, starts
 from motorque.estimators.inpose.network import TINY, PriorNetwork
+from motorque.estimators.inpose.noisy_places import left_over, smoothed
 from motorque.estimators.inpose.sensors import at_60_hz, check_plausible, in_metres, in_smpls_world
 from motorque.estimators.inpose.tree import JOINTS, THREE, columns, global_rotations, matrices, places, resting
 from motorque.estimators.inpose.weights import save_weights
@@ -325,6 +326,21 @@ def test_bodies_have_a_spread_a_mean_and_poses_that_are_read_back(weights: Path,
     turned, pelvis = global_rotations(mean.poses())
     np.testing.assert_allclose(turned, mean.rotations[0], atol=1e-6)
     np.testing.assert_allclose(pelvis, mean.pelvis[0], atol=1e-9)
+
+
+def test_noise_is_taken_out_over_time_as_dense_algebra_has_it() -> None:
+    rng = np.random.default_rng(0)
+    third, weight = np.diff(np.eye(60), 3, axis=0), (0.05 * 60**3 / 100) ** 2
+    noisy, there = 0.05 * rng.normal(size=(60, 2, 3)), np.ones((60, 2), bool)
+    there[20:30, 1] = False
+    found = smoothed(noisy, there, 0.05)
+    for number in range(2):
+        known = np.diag(there[:, number].astype(float))
+        wanted = np.linalg.solve(known + weight * third.T @ third, known @ noisy[:, number])
+        np.testing.assert_allclose(found[there[:, number], number], wanted[there[:, number]], atol=1e-10)
+    long = smoothed(0.05 * rng.normal(size=(6000, 1, 3)), np.ones((6000, 1), bool), 0.05)
+    assert left_over(0.05) == pytest.approx(long.std(), rel=0.03)
+    assert np.array_equal(smoothed(noisy, there, 0.002), noisy) and left_over(0.002) == 0.002
 
 
 def test_a_drop_out_of_a_second_leaves_a_whole_body(weights: Path) -> None:

@@ -109,7 +109,7 @@ def sensors(options: argparse.Namespace, journal: Journal, progress: Progress) -
     if options.steps is not None:
         settings = replace(settings, steps=options.steps)
     if options.noise is not None:
-        settings = settings.with_noise(options.noise)
+        settings = replace(settings, noise=options.noise)
     if options.rotation_noise is not None:
         settings = replace(settings, rotation_noise=options.rotation_noise)
     if options.root is not None:

@@ -16,6 +16,7 @@ from motorque.estimators.inpose.closing import SURE, closed
 from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
+from motorque.estimators.inpose.noisy_places import LEAST, left_over, smoothed
 from motorque.estimators.inpose.sensors import (
     Convention,
     Units,
@@ -50,7 +51,9 @@ class SamplingSettings:
         guidance: How samples are pulled to measured places; None leaves places to the closing.
         close: Whether what is left over is closed on the rotations themselves, and measured rotations are taken over
             as far as they are surer than the sample.
-        noise: Standard deviation of measured places in each direction [m], for the closing; the guidance has its own.
+        noise: Standard deviation of measured places in each direction [m], frame by frame. From 5 mm on
+            it is taken out over time as far as it can be; guidance, where it weighs noise, and closing take what is
+            left, guidance no less than its own.
         rotation_noise: Standard deviation of measured rotation vectors in each direction [rad], for the closing.
         strength: Of classifier-free guidance by the sensors' rotations.
         slide: Frames from one window to the next.
@@ -68,12 +71,16 @@ class SamplingSettings:
     even: bool = False
     root: Literal["head", "mean"] = "head"
 
-    def with_noise(self, noise: float) -> SamplingSettings:
-        """The same for places that are known to a standard deviation [m]."""
-        guidance = self.guidance
+    def quieter(self, measured: Measured) -> tuple[Measured, SamplingSettings]:
+        """Measurements with noise taken out of places as far as it can be, and settings for what is left of it."""
+        if self.noise < LEAST:
+            return measured, self
+        points = smoothed(measured.points.numpy().astype(np.float64), measured.there.numpy(), self.noise)
+        guidance, left = self.guidance, left_over(self.noise)
         if guidance is not None and guidance.noise is not None:
-            guidance = replace(guidance, noise=max(noise, guidance.noise))
-        return replace(self, noise=max(noise, 1e-4), guidance=guidance)
+            guidance = replace(guidance, noise=max(left, guidance.noise))
+        quiet = replace(measured, points=torch.tensor(points, dtype=torch.float32))
+        return quiet, replace(self, noise=left, guidance=guidance)
 
 
 FAST = SamplingSettings()
@@ -157,7 +164,7 @@ class InPose:
         check_plausible(tracks, up=up, convention=convention, journal=journal)
         tracks = at_60_hz(tracks, journal=journal)
         say_few(tracks, journal)
-        measured = measured_of(tracks, rest, floor=floor, journal=journal)
+        measured, settings = settings.quieter(measured_of(tracks, rest, floor=floor, journal=journal))
         six = sample_recording(
             self.network,
             measured,
@@ -217,7 +224,7 @@ def finished(turns: torch.Tensor, measured: Measured, settings: SamplingSettings
         measured.points.double(),
         measured.there,
         measured.rest.double(),
-        noise=settings.noise,
+        noise=max(settings.noise, 1e-4),
         measured=matrices(measured.columns6.double()),
         seen=measured.seen,
         rotation_noise=settings.rotation_noise,

@@ -141,7 +141,7 @@ class Stream:
             self.floor is not None,
         )
         noise = torch.stack([self._noise(first + number) for number in range(known)])
-        settings = self.settings
+        window, settings = self.settings.quieter(window)
         six = sample_recording(
             self.network,
             window,
