@@ -278,5 +278,5 @@ def say_few(tracks: Tracks, journal: Journal) -> None:
         )
     elif turned + placed < 5:
         journal.info(
-            f"{placed} places and {turned} rotations are measured; most of the body is the prior's guess", where
+            f"places of {placed} and rotations of {turned} are measured; most of the body is the prior's guess", where
         )
