@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import make_interp_spline
 
+from motorque.fitting.gap_bridging import bridge, white_noise
 from motorque.fitting.marker_breaks import bad_samples, breaks_in, crossing_at, first_exchanged
 from motorque.fitting.marker_neighbours import distance_spread, predict
 from motorque.fitting.side_intervals import exchanged_intervals
@@ -154,7 +154,9 @@ def _warn_of_loss(names: Sequence[str], before: NDArray[np.int_], after: NDArray
 
 
 def fill_gaps(markers: Markers, *, longest: float = 0.2, journal: Journal) -> Markers:
-    """The markers with their short gaps filled by cubic splines; longer gaps and the ends stay missing.
+    """The markers with their short gaps filled by cubic splines, smoothing ones where there is noise.
+
+    Longer gaps and the ends stay missing.
 
     Args:
         markers: A recording.
@@ -171,13 +173,13 @@ def fill_gaps(markers: Markers, *, longest: float = 0.2, journal: Journal) -> Ma
         known = np.flatnonzero(seen[:, column])
         if len(known) < 2 or len(known) == len(seen):
             continue
+        noise = white_noise(markers.positions[:, column], seen[:, column])
         # A long gap parts the splines, so that nothing beyond it bends them.
         parts = np.split(known, np.flatnonzero(np.diff(markers.times[known]) > longest + 1.5 * step) + 1)
         for part in (p for p in parts if len(p) >= 2 and p[-1] - p[0] >= len(p)):
-            missing = np.setdiff1d(np.arange(part[0], part[-1] + 1), part)
-            order = min(len(part) - 1, 3)
-            spline = make_interp_spline(markers.times[part], positions[part, column], k=order)
-            positions[missing, column] = spline(markers.times[missing])
+            rows = slice(int(part[0]), int(part[-1]) + 1)
+            missing = part[0] + np.flatnonzero(~seen[rows, column])
+            positions[missing, column] = bridge(markers.positions[rows, column], seen[rows, column], 1 / step, noise)
             filled[name] = filled.get(name, 0) + len(missing)
     left = {n: int(c) for n, c in zip(markers.names, np.isnan(positions[..., 0]).sum(axis=0), strict=True) if c}
     total = seen.size

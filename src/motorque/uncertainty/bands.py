@@ -45,6 +45,10 @@ SOURCES = (
 )
 """What a band can hold, and by default does."""
 
+CLEAR_OF_ZERO = 5.0
+"""Standard deviations of a vertical force that it must have for its centre of pressure to be told: with fewer, error by
+first order says too little of a quotient."""
+
 NOTHING = 1e-5
 """Size of noise that is none [m]."""
 
@@ -59,7 +63,11 @@ Method = Literal["monte carlo", "linear"]
 
 @dataclass(frozen=True, eq=False)
 class LoadBand:
-    """Standard deviations of a load: force [N], point [m] (NaN where there is none) and moment [N·m], each [T, 3]."""
+    """Standard deviations of a load: force [N], point [m] and moment [N·m], each [T, 3].
+
+    The point's are NaN where there is none, and where the vertical force is not clear of zero: under five of its own
+    standard deviations, as at the edges of contact, where the point may be anywhere.
+    """
 
     force: Array
     point: Array
@@ -341,7 +349,8 @@ def load_band(load: Load, wrench: Array | None) -> LoadBand:
 
 def _bar(load: Load, std: Array) -> LoadBand:
     """A load's band from the standard deviations of force, point x and z, and vertical moment, shape [T, 6]."""
-    defined = np.isfinite(load.point).all(1) & (load.force[:, 1] >= THRESHOLD)
+    # A quotient by a force that may as well be near zero is anywhere: its spread has no bound.
+    defined = np.isfinite(load.point).all(1) & (load.force[:, 1] >= np.maximum(THRESHOLD, CLEAR_OF_ZERO * std[:, 1]))
     none = np.zeros(len(std))
     point = np.stack([std[:, 3], none, std[:, 4]], axis=1)
     moment = np.stack([none, std[:, 5], none], axis=1)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 from scipy.optimize import minimize, nnls
 
 from motorque.uncertainty.temporal import Process, chain_variance
@@ -33,6 +34,9 @@ GROUP_PULL = 0.15
 
 BINS = 300
 """Most frequencies that a spectrum is fitted at."""
+
+AROUND = 25
+"""Frames over which residuals beside a gap are averaged: a fifth of white noise is left, and tissue moves little."""
 
 LEAST_FRAMES = 32
 """Frames under which a spectrum tells nothing."""
@@ -66,19 +70,20 @@ def estimate_marker_noise(residual: Array, mixing: Array) -> tuple[NoisePart, No
         The three parts, in this order.
     """
     # A gap that is bridged by a line has no noise.
-    share = np.isfinite(residual[..., 0]).mean(0).clip(1e-9)
+    seen = np.isfinite(residual[..., 0])
     residual = _filled(residual)
     mean = residual.mean(0)
     left = mixing.sum(1)
     frames = len(residual)
     if frames < LEAST_FRAMES:
-        power = ((residual - mean) ** 2).mean((0, 2)) / share
+        power = ((residual - mean) ** 2).mean((0, 2)) / seen.mean(0).clip(1e-9)
         sizes = _sizes(power, mixing, GROUP_PULL)
         zero = np.zeros(len(sizes))
         fast, slow, process, wander = sizes, zero, Process(), Process(0.0, 0.9, 3)
     else:
         cycles, power = _periodograms(residual - mean)
-        power /= share
+        taper = np.hanning(frames + 2)[1:-1] ** 2
+        power /= (taper @ seen / taper.sum()).clip(1e-9)  # a gap in the middle counts for more than one at the ends
         fit = fit_spectrum(cycles, (power / left).mean(1), 1 - 2 * np.pi / frames)
         process, wander = fit.process, fit.wander
         mostly = fit.measurement(cycles) > fit.tissue(cycles)
@@ -98,16 +103,25 @@ def estimate_marker_noise(residual: Array, mixing: Array) -> tuple[NoisePart, No
 
 
 def _filled(residual: Array) -> Array:
-    """Residuals with gaps bridged by straight lines, shape [T, M, 3]; a marker that is never seen has zeros."""
+    """Residuals with gaps bridged by straight lines, shape [T, M, 3]; a marker that is never seen has zeros.
+
+    The lines lead from what is slow before a gap to what is slow after it: between two single samples they would
+    stretch the noise of these two over the gap, which then passes for tissue.
+    """
     if np.isfinite(residual).all():
         return residual
     out = residual.copy()
     frame = np.arange(len(out))
     for marker in range(out.shape[1]):
         seen = np.isfinite(out[:, marker, 0])
+        if seen.all():
+            continue
+        known = np.where(seen[:, None], out[:, marker], 0.0)
+        count = uniform_filter1d(seen.astype(float), AROUND, mode="constant")[:, None]
+        slow = uniform_filter1d(known, AROUND, axis=0, mode="constant") / np.maximum(count, 1e-9)
         for axis in range(3):
-            column = out[:, marker, axis]
-            out[:, marker, axis] = np.interp(frame, frame[seen], column[seen]) if seen.any() else 0.0
+            line = np.interp(frame, frame[seen], slow[seen, axis]) if seen.any() else np.zeros(len(frame))
+            out[:, marker, axis] = np.where(seen, known[:, axis], line)
     return out
 
 
