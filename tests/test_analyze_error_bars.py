@@ -92,7 +92,7 @@ def test_the_summary_says_what_is_in_the_bars_and_which_torques_to_trust(walk: P
     knee = found["torques"]["knee_angle_r"]
     assert knee["half_width_90_with_model"] > knee["half_width_90"] > 0
     assert knee["trust"] in ("trusted", "with care", "not")
-    assert set(knee["standard_deviation_by_source"]) == set(found["included"])
+    assert set(knee["rms_standard_deviation_by_source"]) == set(found["included"])
     assert "torques of" in found["sentence"]
 
 

@@ -155,7 +155,7 @@ def _results(found: Results) -> dict[str, object]:
 
 
 def _uncertainty(found: Results) -> dict[str, object] | None:
-    """Where error bars come from and how wide they are; None without any. Half widths are medians over time."""
+    """Where error bars come from and how wide they are; None without any. Half widths are medians over time, sources root mean squares."""
     sure, choice = found.certainty, found.analysis.cutoff
     chosen = None
     if choice is not None:
@@ -180,7 +180,7 @@ def _uncertainty(found: Results) -> dict[str, object] | None:
                 "size": c.size,
                 "half_width_90_with_model": c.judged,
                 **({} if c.trust is None else {"trust": c.trust}),
-                "standard_deviation_by_source": {
+                "rms_standard_deviation_by_source": {
                     source: float(sizes[kind][by[c.label.name]])
                     * ({"°": 180 / math.pi, "mm": 1e3}.get(c.unit, 1.0) if kind == "angles" else 1.0)
                     for source, sizes in sure.bands.by_source.items()
