@@ -102,7 +102,7 @@ class Loss:
     def __call__(self, *x: Tensor) -> Tensor:
         layer = SMPLDynamics(fps=FPS, mass=x[3], height=x[4])
         load = {"left_ankle": (x[5], x[6])}
-        return layer.physics_loss(x[0], x[1], x[2], given=self.given, loads=load, loss=PhysicsLoss()).total[None]
+        return layer.physics_loss(x[0], x[1], x[2], given=self.given, loads=load, loss=PhysicsLoss())[None]
 
     def both(self, values: Sequence[Tensor], k: int, change: Tensor) -> tuple[Tensor, Tensor]:
         """After and before a change of input k."""

@@ -60,7 +60,7 @@ def measure(rates: str, contact: str | None, frames: int, rounds: int) -> dict[s
             _ = layer(*inputs).torques
 
     def backward() -> None:
-        torch.autograd.grad(layer.physics_loss(*inputs, given=tuple(x.detach() for x in inputs[:2])).total, inputs)
+        torch.autograd.grad(layer.physics_loss(*inputs, given=tuple(x.detach() for x in inputs[:2])), inputs)
 
     return {
         "rates": rates,

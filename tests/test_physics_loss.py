@@ -61,10 +61,10 @@ def test_a_drop_in_loss_for_a_pose_estimator() -> None:
     swing = 0.3 * torch.sin(4 * t + seeded(72))
     place = 0.05 * torch.sin(4 * t + seeded(3))
     given = (swing[:, :3], swing[:, 3:], place)
-    clean = layer.physics_loss(*given, given=given)
+    clean = layer.physics_terms(*given, given=given)
     noisy = swing + 0.05 * seeded(16, 72, seed=1)
     inputs = [x.clone().requires_grad_() for x in (noisy[:, :3], noisy[:, 3:], place)]
-    found = layer.physics_loss(*inputs, given=given)
+    found = layer.physics_terms(*inputs, given=given)
     assert clean.pose.item() == pytest.approx(0.0, abs=1e-12)
     assert found.smoothness.item() > 100 * clean.smoothness.item()
     assert found.pose.item() == pytest.approx(1.0, abs=0.2)
@@ -74,8 +74,25 @@ def test_a_drop_in_loss_for_a_pose_estimator() -> None:
         totals = []
         for sign in (1, -1):
             moved = [y.detach() + sign * step * direction if k == i else y.detach() for k, y in enumerate(inputs)]
-            totals.append(float(layer.physics_loss(*moved, given=given).total))
+            totals.append(float(layer.physics_loss(*moved, given=given)))
         assert float((gradient * direction).sum()) == pytest.approx((totals[0] - totals[1]) / (2 * step), rel=1e-6)
+
+
+def test_the_loss_is_a_number_to_add_and_to_go_backward_from() -> None:
+    layer = SMPLDynamics(fps=FPS)
+    pose = (0.1 * seeded(8, 69)).requires_grad_()
+    still = (torch.zeros(8, 3, dtype=torch.float64), pose, torch.zeros(8, 3, dtype=torch.float64))
+    loss = layer.physics_loss(*still)
+    assert loss.shape == () and loss.item() == layer.physics_terms(*still).total.item()
+    (pose.square().mean() + 1e-6 * loss).backward()
+    assert pose.grad is not None and bool(pose.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_coarse_numbers_are_refused_in_one_line(dtype: torch.dtype) -> None:
+    layer, still = SMPLDynamics(fps=FPS), [torch.zeros(8, n, dtype=dtype) for n in (3, 69, 3)]
+    with pytest.raises(DataError, match=r"too coarse for accelerations; give float32 or float64 \(x.float\(\)\)"):
+        layer(*still)
 
 
 def test_says_what_is_wrong() -> None:

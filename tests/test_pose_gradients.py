@@ -52,7 +52,7 @@ def test_the_physics_loss_by_every_input() -> None:
 
     def loss(*x: Tensor) -> list[Tensor]:
         layer = SMPLDynamics(fps=FPS, mass=x[3], height=x[4])
-        return [layer.physics_loss(*x[:3], given=tuple(given)).total[None]]
+        return [layer.physics_loss(*x[:3], given=tuple(given))[None]]
 
     person = [torch.tensor(72.0, dtype=torch.float64), torch.tensor(1.75, dtype=torch.float64)]
     checked_gradients(loss, [*swinging(), *person], step=1e-6)

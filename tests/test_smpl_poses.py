@@ -256,7 +256,7 @@ def test_no_translation_is_a_warning(tmp_path: Path) -> None:
 
 def test_a_translation_that_is_not_in_metres_is_noticed(tmp_path: Path) -> None:
     journal = Journal()
-    walk = np.linspace(0, 12, FRAMES)[:, None] * [100, 0, 0]
+    walk = np.linspace(0, 12, FRAMES)[:, None] * [30, 0, 0]
     read_poses(saved(tmp_path, **amass(24) | {"trans": walk}), journal=journal)
     assert "check that the translation is in metres" in texts(journal)
 

@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bones", type=kind.one_of(".json"), metavar="BONES.json", help="lengths [m] or rest joints, by joint"
     )
-    parser.add_argument("--sex", choices=("f", "m", "unknown"), help="whose proportions; the mean by default")
+    parser.add_argument("--sex", type=kind.sex, metavar="SEX", help="f, m or unknown; the mean by default")
     parser.add_argument("--mass", type=kind.mass, metavar="KG", help="body mass [kg], for --analyze")
     parser.add_argument(
         "--weights", type=kind.one_of(".safetensors"), metavar="FILE", help="of the prior, from motorque train inpose"

@@ -131,8 +131,10 @@ def is_pickle(start: bytes) -> bool:
 
 def pickled(what: str, name: str) -> str:
     """Why a pickle is not read and how to convert one, for an error's one line; ``what`` is its subject."""
+    archive = name.lower().endswith((".npz", ".npy"))
+    load = f"numpy.load({name!r}, allow_pickle=True)" if archive else f"pickle.load(open({name!r}, 'rb'))"
     return (
         f"{what} is a Python pickle, which can run any program when it is opened, so it is not read; if you trust it, "
-        f"convert it in Python, for example: d = pickle.load(open({name!r}, 'rb')); numpy.savez('poses.npz', "
+        f"convert it in Python, for example: d = {load}; numpy.savez('poses.npz', "
         "poses=d['pose'], trans=d['trans'], betas=d['betas'], mocap_framerate=30)"
     )

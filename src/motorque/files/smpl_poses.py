@@ -45,11 +45,19 @@ degrees read as radians they have 0.7 (0.3 at 120 Hz)."""
 MOST_TURNS = 8 * np.pi
 """Rotation vectors longer than this on average are degrees [rad]; estimators that unwrap them go a few turns far."""
 
+BEYOND_TURNS = 0.5
+"""Share of frames with a joint beyond two whole turns from which on a recording of several such joints is degrees.
+The root does not count: it turns on and on where somebody walks in circles."""
+
 UPRIGHT = 0.7
 """Mean of the trunk's direction from which on it tells what is up: the cosine of 45 degrees."""
 
 FASTEST = 15.0
 """A root that usually moves faster is not in metres [m/s]: nobody runs faster than 12.4."""
+
+FARTHEST = 200.0
+"""A root that is usually farther from the origin is not in metres [m]: rooms are smaller, and a pelvis 0.9 m above the
+floor is 900 mm from it."""
 
 Sex = Literal["f", "m", "unknown"]
 _SEXES: dict[str, Sex] = {
@@ -262,6 +270,14 @@ def _radians(vectors: Array, name: str, path: Path) -> Array:
                 f"{path}: {name!r} holds rotations by {np.nanmedian(size):.2g} (median), which leap from frame to "
                 "frame if they are radians; give radians, not degrees (numpy.radians)"
             )
+    # Most joints of somebody who walks are bent by a few degrees: the others tell.
+    beyond = np.nan_to_num(size[:, 1:]) > 4 * np.pi
+    often = beyond.any(axis=1).mean() > BEYOND_TURNS and beyond.any(axis=0).sum() > 2
+    if often and _mean_step(matrices(vectors)) > LEAP:
+        raise FileFormatError(
+            f"{path}: {name!r} has {beyond.any(axis=0).sum()} joints turned by more than two whole turns, one of "
+            f"them in {beyond.any(axis=1).mean():.0%} of the frames; give radians, not degrees (numpy.radians)"
+        )
     if np.isfinite(size).any() and np.nanmean(np.where(np.isfinite(size), size, np.nan)) > MOST_TURNS:
         raise FileFormatError(f"{path}: {name!r} holds rotations of whole turns on average; give radians, not degrees")
     return vectors
@@ -303,7 +319,14 @@ def _translation(archive: Archive, path: Path, frames: int, journal: Journal) ->
             f"{path}: {name!r} has shape {list(values.shape)}, and the poses have {frames} frames; it needs "
             f"[{frames}, 3]"
         )
-    return values.reshape(frames, 3)
+    places = values.reshape(frames, 3)
+    far = np.linalg.norm(places, axis=1)
+    if np.isfinite(far).any() and np.nanmedian(far) > FARTHEST:
+        raise FileFormatError(
+            f"{path}: {name!r} is {np.nanmedian(far):.0f} from the origin (median), too far for metres; give metres, "
+            "not millimetres, and begin near the origin"
+        )
+    return places
 
 
 def _rate(archive: Archive, path: Path, fps: float | None, journal: Journal) -> float:

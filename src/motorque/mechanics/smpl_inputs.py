@@ -36,6 +36,11 @@ def smpl_rotations(global_orient: Tensor, body_pose: Tensor) -> Tensor:
     for name, x in (("global_orient", global_orient), ("body_pose", body_pose)):
         if not isinstance(x, Tensor) or not x.is_floating_point():
             raise DataError(f"SMPL: {name} must be a tensor of floats, got {getattr(x, 'dtype', type(x).__name__)}")
+        if x.dtype not in (torch.float32, torch.float64):
+            raise DataError(
+                f"SMPL: {name} is {x.dtype}, too coarse for accelerations; give float32 or float64 (x.float()), inside "
+                "of autocast too"
+            )
     if global_orient.dtype != body_pose.dtype or global_orient.device != body_pose.device:
         raise DataError(
             f"SMPL: global_orient is {global_orient.dtype} on {global_orient.device}, body_pose {body_pose.dtype} on "

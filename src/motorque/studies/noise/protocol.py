@@ -202,6 +202,8 @@ def subject(poses: Poses, name: str = "", *, rate: float | None = RATE, frames: 
         raise DataError(f"{name}: the pose of frame {frame} is not all there; study a stretch without gaps")
     if len(poses.times) >= 2 and rate is not None:
         poses = resampled(poses, rate)
+    if len(poses.times) == 1:
+        raise DataError(f"{name}: a single frame does not move, so there are no torques to study; {LEAST} are needed")
     if len(poses.times) < LEAST:
         raise DataError(f"{name}: {len(poses.times)} frames at {poses.rate:g} a second are too few; {LEAST} are needed")
     if frames is not None and len(poses.times) > frames:
