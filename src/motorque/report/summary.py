@@ -155,7 +155,10 @@ def _results(found: Results) -> dict[str, object]:
 
 
 def _uncertainty(found: Results) -> dict[str, object] | None:
-    """Where error bars come from and how wide they are; None without any. Half widths are medians over time, sources root mean squares."""
+    """Where error bars come from and how wide they are; None without any.
+
+    Half widths are medians over time, the sources' standard deviations root mean squares.
+    """
     sure, choice = found.certainty, found.analysis.cutoff
     chosen = None
     if choice is not None:
