@@ -214,7 +214,7 @@ def test_steps_pass_on_what_they_get(
         ("analyze walk.trc --out out --cutoff 0", "--cutoff: 0 is no cutoff frequency"),
         ("analyze walk.trc --out out --up north", "--up: 'north' is not an axis"),
         ("analyze walk.trc --out out --units inch", "--units: invalid choice: 'inch'"),
-        ("analyze walk.trc --out out --sex other", "--sex: invalid choice: 'other'"),
+        ("analyze walk.trc --out out --sex other", "--sex: 'other' is none of f \\(female\\), m"),
         ("analyze walk.trc --out out --start 2 --end 1", "--end: 1 s is not after --start, 2 s"),
         ("analyze walk.trc --out out --start 1 --end 1", "--end: 1 s is not after"),
         ("analyze walk.trc --out out --static m.osim", r"--static: m\.osim is not a \.trc or \.c3d file"),
