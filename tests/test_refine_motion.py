@@ -194,7 +194,7 @@ def test_wrong_inputs_get_one_line(
         ([str(motion)], "a motion needs its model"),
         ([str(motion), "--model", str(model), "--mass", "70"], "--mass: goes with poses"),
         ([str(motion), "--model", str(model), "--method", "adam"], "is the paper's way for poses"),
-        ([str(npz), "--model", str(model)], "goes with a motion"),
+        ([str(npz), "--model", str(model)], "with an OpenSim model (m.osim) refine takes a .mot"),
         ([str(tmp_path / "short.npz")], "4 frames are too few"),
         ([str(tmp_path / "holes.npz")], "right_hip is not known in frame 10"),
     ):
