@@ -156,6 +156,7 @@ def bands_of_analysis(
     evidence: MarkerEvidence | None = None,
     sources: Iterable[str] = SOURCES,
     model_errors: ModelErrors | None = None,
+    beside: bool = False,
     method: Method = "monte carlo",
     draws: int = 500,
     seed: int = 0,
@@ -180,6 +181,7 @@ def bands_of_analysis(
         evidence: What :func:`marker_evidence` said of these markers, if it was asked already.
         sources: What the band shall hold, of :data:`SOURCES` and :data:`MODEL_SOURCES`.
         model_errors: How large the latter are, if not as usual.
+        beside: Whether those of the latter that are not in the band are told beside it (:attr:`Bands.beside`).
         method: ``monte carlo`` through the chain, or ``linear`` propagation.
         draws: Draws of the former.
         seed: Their seed.
@@ -207,7 +209,8 @@ def bands_of_analysis(
         chain = chain_of(skeleton, piece.gain.coupling, smoothed[:, rows], own, found.rate, cutoff)
         chain, gain = with_loads(chain, plate, own, estimated=plates is None)
         chain = with_sources(chain, gain, piece, plate, chosen)
-        model = model_spreads(chain, gain, own, model_errors)
+        asked = beside or set(chosen) & set(MODEL_SOURCES)
+        model = model_spreads(chain, gain, own, model_errors) if asked else {}
         left_out = [spread.torques[:, : skeleton.nv] for name, spread in model.items() if name not in chosen]
         bands = bands_of_chain(
             chain, gain, rows_of_motion(motion, rows), own, chosen,
@@ -215,7 +218,8 @@ def bands_of_analysis(
             kept=slice(kept.start - rows.start, kept.stop - rows.start),
         )  # fmt: skip
         said = {name: _size(name, evidence.parts, chain, model_errors) for name in bands.by_source}
-        bands = dataclasses.replace(bands, beside=np.sqrt(sum(left_out)) if left_out else None)
+        zero = np.zeros_like(bands.torques)
+        bands = dataclasses.replace(bands, beside=np.sqrt(sum(left_out, zero)) if beside else None)
         bands = _where_told(bands, piece, evidence.told)
         result.append((dataclasses.replace(bands, included=said), rows, kept))
     bands = _joined(result)

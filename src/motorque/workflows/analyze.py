@@ -187,6 +187,7 @@ def analyze(
                         cutoff=applied,
                         evidence=evidence,
                         sources=SOURCES + (MODEL_SOURCES if model_errors else ()),
+                        beside=True,
                         method=way(len(motion.times)),
                         draws=DRAWS,
                     ),
