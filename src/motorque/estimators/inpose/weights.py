@@ -7,14 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-
 from motorque.errors import FileFormatError, MotorqueError
 from motorque.estimators.inpose.network import PriorNetwork, PriorSize
 from motorque.estimators.inpose.tree import JOINTS, RATE, WINDOW
-from motorque.files.output import write_bytes
+from motorque.training.weights_file import read_weights, write_weights
 
 FORMAT = "motorque inpose prior 1"
 
@@ -38,8 +34,7 @@ def save_weights(path: Path, network: PriorNetwork, about: dict[str, Any]) -> No
         "window": str(WINDOW),
         "about": json.dumps(about),
     }
-    half = {name: value.detach().to(torch.float16).contiguous() for name, value in network.state_dict().items()}
-    write_bytes(path, save(half, metadata=header))
+    write_weights(path, network, header)
 
 
 @cache
@@ -49,14 +44,7 @@ def load_weights(path: Path) -> tuple[PriorNetwork, dict[str, Any]]:
     Raises:
         FileFormatError: There is no such file, or it is not of this network.
     """
-    try:
-        with safe_open(path, framework="pt") as stored:
-            header = stored.metadata() or {}
-            values = {name: stored.get_tensor(name).to(torch.float32) for name in stored.keys()}
-    except (OSError, SafetensorError) as error:
-        raise FileFormatError(f"{path}: these weights can't be read ({error})") from error
-    if header.get("format") != FORMAT:
-        raise FileFormatError(f"{path}: these are no weights of the InPose prior ({header.get('format')!r})")
+    header, values = read_weights(path, kind=FORMAT, what="the InPose prior")
     try:
         same = json.loads(header["joints"]) == list(JOINTS)
         same = same and float(header["rate"]) == RATE and int(header["window"]) == WINDOW

@@ -8,14 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-
-from motorque.errors import FileFormatError, OutputError
+from motorque.errors import FileFormatError
 from motorque.estimators.keypoint_prior.features import WIDTH
 from motorque.estimators.keypoint_prior.network import ANGLES, NetworkSize, PoseNetwork
 from motorque.synthesis.people import LANDMARK_NAMES
+from motorque.training.weights_file import read_weights, write_weights
 
 FORMAT = "motorque keypoint prior 1"
 SHIPPED = Path(__file__).with_name("weights.safetensors")
@@ -43,13 +40,7 @@ def save_weights(path: Path, network: PoseNetwork, calibration: dict[str, float]
         "calibration": json.dumps(calibration),
         "about": json.dumps(about),
     }
-    half = {name: value.detach().to(torch.float16).contiguous() for name, value in network.state_dict().items()}
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_bytes(save(half, metadata=header))
-        beside.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path}: can't write the weights: {error}") from error
+    write_weights(path, network, header)
 
 
 @cache
@@ -59,14 +50,8 @@ def load_weights(path: Path = SHIPPED) -> tuple[PoseNetwork, dict[str, float]]:
     Raises:
         FileFormatError: There is no such file, or it is not of this network.
     """
-    try:
-        with safe_open(path, framework="pt") as stored:
-            header = stored.metadata() or {}
-            values = {name: stored.get_tensor(name).to(torch.float32) for name in stored.keys()}
-    except (OSError, SafetensorError) as error:
-        raise FileFormatError(f"{path}: these weights can't be read ({error}); install motorque again") from error
-    if header.get("format") != FORMAT:
-        raise FileFormatError(f"{path}: these are no weights of the keypoint prior ({header.get('format')!r})")
+    advice = "; install motorque again"
+    header, values = read_weights(path, kind=FORMAT, what="the keypoint prior", advice=advice)
     try:
         size = json.loads(header["size"])
         same = json.loads(header["landmarks"]) == list(LANDMARK_NAMES) and json.loads(header["angles"]) == list(ANGLES)
