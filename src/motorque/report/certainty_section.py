@@ -31,21 +31,32 @@ def certainty(found: Results) -> str:
 
 
 def _trust(sure: Certainty) -> str:
+    model = sure.bands.beside is not None
     torques = [
         [
             escape(t.label.title),
             SIDE_CELL[t.label.side],
             f"± {number(t.half)} {escape(t.unit)}",
-            f"± {number(t.judged)}",
-            f"{number(t.size)}",
+            *([f"± {number(t.judged)}"] if model else []),
+            number(t.size),
             f"{number(100 * t.share, 0)} %" if t.share < 10 else "> 1000 %",
             escape(t.source),
             "" if t.trust is None else badge(*_BADGES[t.trust]),
         ]
         for t in sure.torques
     ]
-    columns = ("torque", "side", "90 % error bar", "with model", "size", "of size", "mostly from", "")
-    left = f"<h3>Torques</h3>{table(columns, torques, numeric=(2, 3, 4, 5), tall=True)}" if torques else ""
+    shown = [
+        "torque",
+        "side",
+        "90 % error bar",
+        *(["with model"] if model else []),
+        "size",
+        "of size",
+        "mostly from",
+        "",
+    ]
+    numeric = range(2, len(shown) - 2)
+    top = f"<h3>Torques</h3>{table(shown, torques, numeric=numeric, tall=True)}" if torques else ""
     loads = [
         [
             escape(x.name),
@@ -57,16 +68,19 @@ def _trust(sure: Certainty) -> str:
     ]
     names = ("load", "on", "Fx [N]", "Fy [N]", "Fz [N]", "point x [mm]", "point z [mm]")
     angles = table(("coordinate", "side", "90 % error bar", "mostly from"), _rows(sure.angles), numeric=(2,), tall=True)
-    right = f"<h3>Angles</h3>{angles}"
-    bottom = f"<h3>Loads</h3>{table(names, loads, numeric=range(2, 7), tall=True)}" if loads else ""
+    left = f"<h3>Angles</h3>{angles}"
+    right = f"<h3>Loads</h3>{table(names, loads, numeric=range(2, 7), tall=True)}" if loads else ""
     note = (
         f"Half widths of {LEVEL:.0%} error bars (1.645 standard deviations), medians over time; curves over time "
         "have them as bands, and kinematics_std.sto, kinetics_std.sto and loads_std.sto for every frame. A torque’s "
         f"size is the 95th percentile of its magnitude. Trust: to {TRUSTED:.0%} of it; with care: to {WITH_CARE:.0%}. "
-        "What is judged has the usual errors of a model on top (masses, joint centres, centre of pressure), which no "
-        "recording shows, wherever the error bar itself leaves them out."
     )
-    return f'<div class="split"><div>{left}</div><div>{right}</div></div>{bottom}<p class="note">{escape(note)}</p>'
+    if model:
+        note += (
+            "What is judged has the usual errors of a model on top (masses, joint centres, centre of pressure), which "
+            "no recording shows, as far as the error bar itself leaves them out."
+        )
+    return f'{top}<div class="split even"><div>{left}</div><div>{right}</div></div><p class="note">{escape(note)}</p>'
 
 
 def _rows(angles: list[Sureness]) -> list[list[str]]:
