@@ -275,12 +275,13 @@ def _own_way(chain: PoseChain, motion: Motion, torques: Array) -> tuple[Array, A
 
 def _included(smoothed: SmoothedPoses, by_torque: Mapping[str, Array], same: bool) -> dict[str, str]:
     """What is in the band, with its size in words."""
-    typical = {name: float(np.sqrt(np.median(x[:, 6:]))) for name, x in by_torque.items()}
+    # Of the torque that has most of it: most joints know nothing of feet, and a median over all of them would say 0.
+    largest = {name: float(np.sqrt(np.median(x[:, 6:], axis=0).max())) for name, x in by_torque.items()}
     found = {
         SOURCES[
             0
-        ]: f"{smoothed.noise.sentence()}; what smoothing leaves of it makes {typical[SOURCES[0]]:.2g} N·m of a "
-        "typical torque",
+        ]: f"{smoothed.noise.sentence()}; what smoothing leaves of it makes up to {largest[SOURCES[0]]:.2g} N·m of a "
+        "torque",
         SOURCES[1]: "movement that noise hides and smoothing takes away with it, as large as it can be without being "
         "seen"
         + (
@@ -289,17 +290,17 @@ def _included(smoothed: SmoothedPoses, by_torque: Mapping[str, Array], same: boo
             else f", and what stands between {smoothed.ceiling:g} Hz, above which nothing is let through, and "
             f"{2 * smoothed.ceiling:g} Hz"
         )
-        + f": {typical[SOURCES[1]]:.2g} N·m of a typical torque",
+        + f": {largest[SOURCES[1]]:.2g} N·m where it makes most",
     }
-    if SHARING in typical:
+    if SHARING in largest:
         found[SHARING] = (
             f"which foot has how much of the ground force, and where, as {SHARINGS} draws of the poses have it: "
-            f"{typical[SHARING]:.2g} N·m of a typical torque"
+            f"{largest[SHARING]:.2g} N·m where it makes most"
         )
     if not same:
         found[OWN_WAY] = (
-            f"what the chosen way to rates does otherwise than the noise asks for: {typical[OWN_WAY]:.2g} N·m of a "
-            "typical torque"
+            f"what the chosen way to rates does otherwise than the noise asks for: {largest[OWN_WAY]:.2g} N·m "
+            "where it makes most"
         )
     return found
 
