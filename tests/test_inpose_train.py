@@ -23,9 +23,9 @@ from motorque.estimators.inpose.library import Library, make_library
 from motorque.estimators.inpose.loss import errors_by_level, prior_loss
 from motorque.estimators.inpose.metrics import Metrics
 from motorque.estimators.inpose.network import TINY, PriorNetwork
-from motorque.estimators.inpose.train import PriorTraining, train_prior, watched_batch
+from motorque.estimators.inpose.train import PriorTraining, train_prior
 from motorque.estimators.inpose.weights import load_weights
-from motorque.estimators.inpose.windows import Batch, Windows
+from motorque.estimators.inpose.windows import Batch, Windows, watched_batch
 from motorque.training.checkpoint import load_checkpoint
 from motorque.training.loop import Task, TrainingSettings, train
 from motorque.training.ranks import Ranks, ranks

@@ -63,6 +63,7 @@ def conditions(
     points: Tensor | None = None,
     placed: Tensor | None = None,
     length: Tensor | float = 1.0,
+    origin: int | None = None,
 ) -> Conditions:
     """What there is to know of windows, in a world turned so that they face forward.
 
@@ -73,6 +74,8 @@ def conditions(
         placed: Where they were measured, bool, shape [B, T, 22]; nowhere by default.
         length: The persons' standing lengths [m] (:func:`motorque.estimators.inpose.tree.standing_length`), shape [B]
             or a number; 1 tells places in metres.
+        origin: The joint from whose place in the middle of the window all places are told along the floor, so that they
+            also say how far apart sensors are; each from its own by default.
 
     A turn is measured only where the frame before was seen too; in the first frame, and after a gap, the next one's
     counts.
@@ -87,6 +90,7 @@ def conditions(
         scale = torch.as_tensor(length, dtype=points.dtype).reshape(-1, 1, 1, 1)
         own = torch.where(placed[..., None], points / scale, points.new_zeros(()))
         middle = _middle(own, placed)
+        middle = middle if origin is None else middle[:, :, [origin]]
         speed = _between(own[:, 1:] - own[:, :-1], placed) * (RATE * SPEED_GAIN)
         from_middle = own - middle * own.new_tensor((1.0, 0.0, 1.0)) - own.new_tensor((0.0, 1.0, 0.0))
         ways = torch.where(placed[..., None], torch.cat([from_middle, speed], dim=-1), ways)

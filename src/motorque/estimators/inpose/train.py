@@ -1,4 +1,4 @@
-"""Training the prior: from folders of recordings to weights, stopped and resumed at any moment."""
+"""Training the prior and what it is compared with: from recordings to weights, stopped and resumed at any moment."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import dataclasses
 import json
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,21 @@ import torch
 
 import motorque
 from motorque.errors import DataError, FileFormatError, OutputError
-from motorque.estimators.inpose.diffusion import Diffusion
 from motorque.estimators.inpose.folds import Fold, default_split, split, subjects
 from motorque.estimators.inpose.library import (
     FILES,
     Library,
+    Movement,
     fingerprint,
     load_library,
     make_library,
     minutes_table,
 )
-from motorque.estimators.inpose.loss import errors_by_level, prior_loss
 from motorque.estimators.inpose.metrics import Metrics
-from motorque.estimators.inpose.network import SIZES, PriorNetwork, count_weights
+from motorque.estimators.inpose.network import count_weights
+from motorque.estimators.inpose.recipe import PRIOR, Recipe
 from motorque.estimators.inpose.sources import sources_in
-from motorque.estimators.inpose.tree import HEAD, JOINTS, THREE
-from motorque.estimators.inpose.weights import save_weights
-from motorque.estimators.inpose.windows import Batch, Batches, Windows, measured
+from motorque.estimators.inpose.windows import Windows
 from motorque.files.output import write_text
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
@@ -41,25 +38,24 @@ from motorque.training.checkpoint import load_checkpoint
 from motorque.training.loop import Task, TrainingSettings, step_generator, train
 from motorque.training.ranks import Ranks
 
-WATCHED = 96
-"""Windows on which errors are told while training, evenly from all of the watched subjects' movements."""
-
 
 @dataclass(frozen=True)
 class PriorTraining:
-    """How the prior is trained.
+    """How the prior is trained, or what it is compared with.
 
     Args:
         size: Which network: ``small``, ``paper`` or ``tiny``.
         steps: Number of steps; as many as fit into ``minutes`` if None.
         minutes: See there; measured with a few steps before the first one.
         batch: Windows in a batch, by process.
-        rate: Highest learning rate; 2e-3 (paper: 1e-4) if None.
-        averaging: Of weights; 0.998 (paper: 0.9999) if None.
+        rate: Highest learning rate; the method's own if None: for the prior 2e-3 (paper: 1e-4).
+        averaging: Of weights; the method's own if None: 0.998 (paper: 0.9999).
         seed: Of everything random.
         half: Whether the network computes in bfloat16.
         test: Subjects that are tested; with ``validation`` both None, those of the default split.
         validation: Subjects that are watched.
+        method: What is trained: ``inpose``, the prior, or another one of the recipes.
+        dropout: Share of values that the network leaves out while it learns; the size's own if None.
     """
 
     size: str = "small"
@@ -72,6 +68,8 @@ class PriorTraining:
     half: bool = True
     test: tuple[str, ...] | None = None
     validation: tuple[str, ...] | None = None
+    method: str = PRIOR.name
+    dropout: float | None = None
 
 
 def train_prior(
@@ -80,6 +78,7 @@ def train_prior(
     training: PriorTraining | None = None,
     *,
     resume: bool = False,
+    recipes: Mapping[str, Recipe] | None = None,
     workers: int = 1,
     save_every: float = 300.0,
     watch_every: int = 250,
@@ -98,6 +97,7 @@ def train_prior(
         training: How.
         resume: Whether to go on with what is in the folder; the settings then are those that it was begun with, and
             ``training`` is not looked at.
+        recipes: The methods that can be trained, by name; the prior alone by default.
         workers: Processes that read recordings, and whether batches are made ahead (0: not).
         save_every: Seconds between checkpoints.
         watch_every: Steps between rows of ``metrics.csv``.
@@ -118,28 +118,33 @@ def train_prior(
     run, ranks = Path(run), Ranks() if ranks is None else ranks
     journal = Journal() if journal is None else journal
     training = _begun(run, training or PriorTraining(), resume, journal)
+    recipes = {PRIOR.name: PRIOR} if recipes is None else recipes
+    if training.method not in recipes:
+        raise DataError(f"training: there is no method {training.method!r}; there are {', '.join(recipes)}")
+    recipe = recipes[training.method]
     library = _library(folders, run, ranks, max(1, workers), journal, progress)
     fold = _fold(library, training)
     tell(minutes_table(library.movements))
     tell(f"learned from: {_told(fold.train)}\nwatched: {_told(fold.validation)}\ntested: {_told(fold.test)}")
     torch.manual_seed(training.seed)
-    windows = Windows(library, fold.train)
-    network = PriorNetwork(SIZES[training.size], mean=windows.mean())
-    diffusion = Diffusion(network.size.target, learned_variance=network.size.learned_variance)
+    learned = recipe.bodies(library)
+    windows = Windows(learned, _moved(learned, fold.train))
+    network = recipe.network(training.size, training.dropout, windows)
     task = Task(
         network,
-        Batches(windows, training.batch),
-        partial(prior_loss, diffusion),
+        recipe.batches(windows, training.batch),
+        recipe.loss(network),
         {
             "network": json.dumps(network.size.as_dict()),
             "batch": training.batch,
             "data": library.fingerprint,
             "split": json.dumps([subjects(fold.validation), subjects(fold.test)]),
+            **({} if recipe is PRIOR else {"method": recipe.name}),
         },
     )
     if training.steps is None:
         training = dataclasses.replace(training, steps=_steps_in(training.minutes, task, training, ranks))
-    settings = _settings(training, workers, save_every)
+    settings = _settings(training, recipe, workers, save_every)
     about = {
         "motorque": motorque.__version__,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
@@ -163,24 +168,18 @@ def train_prior(
         write_text(run / "settings.json", json.dumps(about, indent=1) + "\n")
         write_text(run / "split.json", json.dumps(_names(fold), indent=1) + "\n")
     began, before, recent = time.monotonic(), metrics.seconds, {"loss": float("nan")}
-    learned = watched_batch(windows, placed=False)
-    held = Windows(library, fold.validation) if fold.validation else None
-    told = None if held is None else (watched_batch(held, placed=False), watched_batch(held, placed=True))
+    held = Windows(learned, _moved(learned, fold.validation)) if fold.validation else None
+    errors = recipe.figures(network, windows, held)
 
     def report(step: int, mean: float) -> None:
         recent["loss"] = mean
         tell(f"step {step:6d} of {settings.steps}  loss {mean:7.4f}  {before + time.monotonic() - began:7.0f} s")
 
     def watch(step: int, averaged: torch.nn.Module) -> None:
-        assert isinstance(averaged, PriorNetwork)
-        figures = {"seconds": before + time.monotonic() - began, "loss": recent["loss"]}
-        figures["learned_degrees_at_999"] = errors_by_level(diffusion, averaged, learned)["degrees_at_999"]
-        if told is not None:
-            for name, batch in zip(("validation", "validation_head"), told, strict=True):
-                figures |= {f"{name}_{k}": v for k, v in errors_by_level(diffusion, averaged, batch).items()}
+        figures = {"seconds": before + time.monotonic() - began, "loss": recent["loss"], **errors(averaged)}
         metrics.add(step, figures)
-        save_weights(run / "weights.safetensors", averaged, {**about, "step": step, "figures": figures})
-        tell("  ".join(f"{k} {v:.4g}" for k, v in figures.items() if k.endswith(("999", "loss"))))
+        recipe.save(run / "weights.safetensors", averaged, {**about, "step": step, "figures": figures})
+        tell("  ".join(f"{k} {v:.4g}" for k, v in figures.items() if k.endswith(("999", "loss", "cm"))))
 
     final = train(
         task,
@@ -194,30 +193,8 @@ def train_prior(
         progress=progress,
     )
     if ranks.first and not (run / "weights.safetensors").is_file():
-        assert isinstance(final, PriorNetwork)
-        save_weights(run / "weights.safetensors", final, about)
+        recipe.save(run / "weights.safetensors", final, about)
     return run / "weights.safetensors"
-
-
-def watched_batch(windows: Windows, *, placed: bool) -> Batch:
-    """The windows on which errors are told, always the same: evenly over all there are, all three sensors known.
-
-    Args:
-        windows: What they are taken from.
-        placed: Whether it is also told where the head is.
-    """
-    count = min(WATCHED, len(windows))
-    numbers = np.linspace(0, len(windows) - 1, count).round().astype(np.int64)
-    rotations, pelvis, rest = windows.read(numbers)
-    seen = torch.zeros(count, windows.frames, len(JOINTS), dtype=torch.bool)
-    seen[..., list(THREE)] = True
-    where = torch.zeros_like(seen)
-    where[..., HEAD] = placed
-    told, rotations, _ = measured(rotations, pelvis, rest, seen, where)
-    generator = torch.Generator().manual_seed(count)
-    noise = torch.randn(rotations.shape, generator=generator)
-    step = torch.linspace(0, 999, count).long()
-    return Batch(rotations, told.channels, told.seen, told.placed, noise, step)
 
 
 def _begun(run: Path, training: PriorTraining, resume: bool, journal: Journal) -> PriorTraining:
@@ -263,15 +240,21 @@ def _fold(library: Library, training: PriorTraining) -> Fold:
     return split(library.movements, test=training.test or (), validation=training.validation or ())
 
 
-def _settings(training: PriorTraining, workers: int, save_every: float) -> TrainingSettings:
+def _moved(library: Library, movements: Sequence[Movement]) -> list[Movement]:
+    """The movements as they are in another library of the same ones."""
+    own = {movement.name: movement for movement in library.movements}
+    return [own[movement.name] for movement in movements]
+
+
+def _settings(training: PriorTraining, recipe: Recipe, workers: int, save_every: float) -> TrainingSettings:
     if training.steps is None or training.steps < 1 or training.batch < 1:
         raise DataError("training: give a number of steps, and of windows in a batch, of 1 or more")
-    paper = training.size == "paper"
+    rate, averaging = recipe.pace(training.size)
     return TrainingSettings(
         training.steps,
-        rate=training.rate or (1e-4 if paper else 2e-3),
+        rate=training.rate or rate,
         warm_up=min(200, max(1, training.steps // 10)),
-        averaging=training.averaging or (0.9999 if paper else 0.998),
+        averaging=training.averaging or averaging,
         seed=training.seed,
         half=training.half,
         workers=min(workers, 1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,6 +28,10 @@ STRAY = 0.15
 """Share of windows that face anywhere, so that the prior can do without a head's heading."""
 OFF_FORWARD = 0.2
 """Standard deviation of how far the others are off forward [rad]."""
+WATCHED = 96
+"""Windows on which errors are told while training, evenly from all of the watched subjects' movements."""
+Telling = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
+"""From a number of windows and of frames to whose rotation and whose place is told, bool, shape [B, T, 22] each."""
 
 
 class Batch(NamedTuple):
@@ -125,10 +129,18 @@ class Batches:
     Args:
         windows: What they are drawn from.
         size: Windows in a batch.
+        telling: What windows are told of, see :func:`told_of`, which it is by default.
+        stray: Share of windows that face anywhere.
+        bare: See :func:`measured`.
+        target: From global rotations as six numbers to what is learned; they themselves by default.
     """
 
     windows: Windows
     size: int
+    telling: Telling | None = None
+    stray: float = STRAY
+    bare: bool = False
+    target: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, generator: torch.Generator, step: int) -> Batch:
         """The batch of a step: all that is random in it comes from the generator."""
@@ -138,18 +150,27 @@ class Batches:
         rotations = torch.where(flip[:, None, None, None], mirrored(rotations), rotations)
         pelvis = torch.where(flip[:, None, None], mirrored_place(pelvis), pelvis)
         rest = torch.where(flip[:, None, None], mirrored_points(rest), rest)
-        seen, placed = told_of(self.size, self.windows.frames, generator)
+        seen, placed = (self.telling or told_of)(self.size, self.windows.frames, generator)
         off = OFF_FORWARD * torch.randn(self.size, generator=generator)
         anywhere = torch.pi * (2 * torch.rand(self.size, generator=generator) - 1)
-        stray = torch.rand(self.size, generator=generator) < STRAY
-        told, rotations, _ = measured(rotations, pelvis, rest, seen, placed, torch.where(stray, anywhere, off))
+        stray = torch.rand(self.size, generator=generator) < self.stray
+        off = torch.where(stray, anywhere, off)
+        told, rotations, _ = measured(rotations, pelvis, rest, seen, placed, off, bare=self.bare)
+        rotations = rotations if self.target is None else self.target(rotations)
         noise = torch.randn(rotations.shape, generator=generator)
         which = torch.randint(1000, (self.size,), generator=generator)
         return Batch(rotations, told.channels, told.seen, told.placed, noise, which)
 
 
 def measured(
-    rotations: Tensor, pelvis: Tensor, rest: Tensor, seen: Tensor, placed: Tensor, off: Tensor | None = None
+    rotations: Tensor,
+    pelvis: Tensor,
+    rest: Tensor,
+    seen: Tensor,
+    placed: Tensor,
+    off: Tensor | None = None,
+    *,
+    bare: bool = False,
 ) -> tuple[Conditions, Tensor, Tensor]:
     """What faultless sensors say of windows, and the windows turned forward by what they say.
 
@@ -160,6 +181,8 @@ def measured(
         seen: Whose rotation is measured, bool, shape [B, T, 22].
         placed: Whose place is measured, bool, shape [B, T, 22].
         off: How far off forward each is turned [rad], shape [B]; not at all by default.
+        bare: Whether places are told in bare metres and from where the head is in the middle of the window, whatever
+            the person's length; then the head's must be among them.
 
     Returns:
         What is told, the turned rotations, and by how much they were turned [rad], shape [B].
@@ -170,6 +193,8 @@ def measured(
     points = None
     if placed.any():
         points = places(rotations, rest[:, None], turned(pelvis, angle))
+    if bare:
+        return conditions(rotations, seen, points=points, placed=placed, origin=HEAD), rotations, angle
     length = torch.tensor([standing_length(r.double().numpy()) for r in rest], dtype=rotations.dtype)
     return conditions(rotations, seen, points=points, placed=placed, length=length), rotations, angle
 
@@ -206,3 +231,35 @@ def told_of(size: int, frames: int, generator: torch.Generator) -> tuple[Tensor,
     placed = torch.zeros_like(seen)
     placed[:, :, HEAD] = seen[:, :, HEAD] & (rand(size) < PLACED)[:, None]
     return seen, placed
+
+
+def watched_batch(
+    windows: Windows,
+    *,
+    placed: bool,
+    where: Sequence[int] = (HEAD,),
+    bare: bool = False,
+    target: Callable[[Tensor], Tensor] | None = None,
+) -> Batch:
+    """The windows on which errors are told, always the same: evenly over all there are, all three sensors known.
+
+    Args:
+        windows: What they are taken from.
+        placed: Whether it is also told where some joints are.
+        where: Which joints those are.
+        bare: See :func:`measured`.
+        target: See :class:`Batches`.
+    """
+    count = min(WATCHED, len(windows))
+    numbers = np.linspace(0, len(windows) - 1, count).round().astype(np.int64)
+    rotations, pelvis, rest = windows.read(numbers)
+    seen = torch.zeros(count, windows.frames, len(JOINTS), dtype=torch.bool)
+    seen[..., list(THREE)] = True
+    known = torch.zeros_like(seen)
+    known[..., list(where)] = placed
+    told, rotations, _ = measured(rotations, pelvis, rest, seen, known, bare=bare)
+    rotations = rotations if target is None else target(rotations)
+    generator = torch.Generator().manual_seed(count)
+    noise = torch.randn(rotations.shape, generator=generator)
+    step = torch.linspace(0, 999, count).long()
+    return Batch(rotations, told.channels, told.seen, told.placed, noise, step)
