@@ -33,8 +33,8 @@ from motorque.studies.noise.protocol import (
 )  # fmt: skip
 from motorque.studies.noise.realistic import compared, steps
 from motorque.studies.noise.refinement import NOISY, pose_error, refined, weight_methods, yardsticks
-from motorque.studies.noise.statistics import Interval, interval, reduction
-from motorque.studies.noise.tables import Table, shown
+from motorque.studies.statistics import Interval, interval, reduction
+from motorque.studies.tables import Table, shown
 
 DRAWS = 4
 

@@ -56,7 +56,7 @@ def seed(text: str) -> int:
 def study(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
     """Run ``motorque study``; returns what to tell the user."""
     check.check_output_folder(options.out, options.motion)
-    from motorque.studies.noise.figures import needs_matplotlib
+    from motorque.studies.drawing import needs_matplotlib
     from motorque.studies.noise.study import noise_study, write_study, written
 
     needs_matplotlib()  # before the work, not after it

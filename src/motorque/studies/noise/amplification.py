@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from motorque.studies.noise import paper
 from motorque.studies.noise.models import PoseNoise, White
 from motorque.studies.noise.protocol import NORMS, Chain, TorqueErrors, torque_errors
-from motorque.studies.noise.statistics import Interval, interval
-from motorque.studies.noise.tables import Table
+from motorque.studies.statistics import Interval, interval
+from motorque.studies.tables import Table
 
 Array = NDArray[np.float64]
 

@@ -21,8 +21,8 @@ from motorque.studies.noise import paper
 from motorque.studies.noise.from_positions import PositionChain
 from motorque.studies.noise.models import NoiseModel, White
 from motorque.studies.noise.protocol import Chain, Subject, TorqueErrors, resampled, torque_errors
-from motorque.studies.noise.statistics import interval
-from motorque.studies.noise.tables import Table
+from motorque.studies.statistics import interval
+from motorque.studies.tables import Table
 
 Array = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from motorque.studies.noise.lowpass import FIRST, LowPass
 from motorque.studies.noise.per_joint import PerJoint
 from motorque.studies.noise.realistic import UNIFORM, Compared
 from motorque.studies.noise.refinement import ADAM, ADAM_TWICE, NOISY, Refined
-from motorque.studies.noise.statistics import Interval, interval, reduction
-from motorque.studies.noise.tables import Table
+from motorque.studies.statistics import Interval, interval, reduction
+from motorque.studies.tables import Table
 
 TWOFOLD = 2.0
 """A figure that differs from the paper's by more than this factor is marked."""

@@ -25,7 +25,7 @@ from motorque.mechanics.dynamics import mass_matrix
 from motorque.skeleton.smpl import smpl_positions
 from motorque.studies.noise import paper
 from motorque.studies.noise.protocol import Chain
-from motorque.studies.noise.tables import Table
+from motorque.studies.tables import Table
 
 Array = NDArray[np.float64]
 

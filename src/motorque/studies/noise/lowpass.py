@@ -13,8 +13,8 @@ from motorque.signals.filters import butterworth
 from motorque.studies.noise import paper
 from motorque.studies.noise.models import PoseNoise, White
 from motorque.studies.noise.protocol import Chain, TorqueErrors, torque_errors
-from motorque.studies.noise.statistics import Interval, interval, reduction
-from motorque.studies.noise.tables import Table
+from motorque.studies.statistics import Interval, interval, reduction
+from motorque.studies.tables import Table
 
 Array = NDArray[np.float64]
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from motorque.skeleton.smpl import SMPL_JOINTS
+from motorque.studies.drawing import Draw, figure
 from motorque.studies.noise import paper
 from motorque.studies.noise import refinement_figures as over_time
 from motorque.studies.noise.figures import (
-    Draw,
     amplification_figure,
     cause_figure,
-    figure,
     joint_figure,
     lowpass_figure,
     realistic_figure,
@@ -24,7 +23,7 @@ from motorque.studies.noise.figures import (
 from motorque.studies.noise.models import White
 from motorque.studies.noise.protocol import STENCILS
 from motorque.studies.noise.refinement import JOINT
-from motorque.studies.noise.statistics import interval
+from motorque.studies.statistics import interval
 
 if TYPE_CHECKING:
     from motorque.studies.noise.study import NoiseStudy

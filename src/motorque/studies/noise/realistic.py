@@ -12,8 +12,8 @@ from motorque.studies.noise import paper
 from motorque.studies.noise.lowpass import NOTHING, filtered_error
 from motorque.studies.noise.models import LEVELS, NoiseModel, Realistic, White, mean_size
 from motorque.studies.noise.protocol import Chain, TorqueErrors, torque_errors
-from motorque.studies.noise.statistics import Interval, interval, reduction
-from motorque.studies.noise.tables import Table
+from motorque.studies.statistics import Interval, interval, reduction
+from motorque.studies.tables import Table
 
 Array = NDArray[np.float64]
 

@@ -21,8 +21,8 @@ from motorque.studies.noise import paper
 from motorque.studies.noise.lowpass import filtered
 from motorque.studies.noise.models import NoiseModel, White, noisy_rotations
 from motorque.studies.noise.protocol import STENCILS, Chain, Subject, TorqueErrors, torque_errors
-from motorque.studies.noise.statistics import interval, reduction
-from motorque.studies.noise.tables import Table
+from motorque.studies.statistics import interval, reduction
+from motorque.studies.tables import Table
 
 Array = NDArray[np.float64]
 Method = Callable[[Poses], Poses]

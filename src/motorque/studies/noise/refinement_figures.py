@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from motorque.studies.drawing import BLUE, ORANGE, RED, Array, Draw, error_bars
 from motorque.studies.noise import paper
-from motorque.studies.noise.figures import BLUE, ORANGE, RED, STYLE, Array, Draw, error_bars
+from motorque.studies.noise.figures import STYLE
 from motorque.studies.noise.refinement import ADAM, ADAM_TWICE, NOISY, REFINE, Refined
-from motorque.studies.noise.statistics import interval, reduction
+from motorque.studies.statistics import interval, reduction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -35,8 +35,8 @@ from motorque.studies.noise.refinement import (
     weight_table,
     yardsticks,
 )
-from motorque.studies.noise.tables import Table
 from motorque.studies.noise.verdicts import verdict_table
+from motorque.studies.tables import Table
 
 LEAST_DRAWS = 2
 WEIGHT_DRAWS = 5

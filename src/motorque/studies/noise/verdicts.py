@@ -14,8 +14,8 @@ from motorque.studies.noise.lowpass import CUTOFFS, FIRST
 from motorque.studies.noise.protocol import STENCILS
 from motorque.studies.noise.realistic import UNIFORM
 from motorque.studies.noise.refinement import ADAM, ADAM_TWICE, NOISY, REFINE, ZERO, Refined
-from motorque.studies.noise.statistics import reduction
-from motorque.studies.noise.tables import Table
+from motorque.studies.statistics import reduction
+from motorque.studies.tables import Table
 
 if TYPE_CHECKING:
     from motorque.studies.noise.study import NoiseStudy

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from motorque.studies.noise.statistics import Interval
+from motorque.studies.statistics import Interval
 
 Value = str | float | int | Interval | None
 
