@@ -13,6 +13,7 @@ from motorque.journal import Journal
 from motorque.progress import Progress
 
 ESTIMATORS = ("inpose",)
+METHODS = ("inpose", "bodiffusion-global", "bodiffusion-local", "regression")
 MOST_STEPS = 10**8
 LARGEST_SEED = 2**31 - 1
 
@@ -33,12 +34,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--resume", action="store_true", help="go on with the training in RUN, with the settings it was begun with"
     )
     parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="inpose",
+        help="what is trained: the prior of InPose, or one that it is compared with, of the same data, steps and batch",
+    )
+    parser.add_argument(
         "--size", choices=("small", "paper", "tiny"), default="small", help="of the network; small by default"
     )
     parser.add_argument("--steps", type=count, metavar="N", help="number of steps; what fits into --minutes by default")
     parser.add_argument("--minutes", type=positive, default=60.0, metavar="MIN", help="time for learning [min]; 60")
     parser.add_argument("--batch", type=count, default=32, metavar="N", help="windows in a batch, by process; 32")
     parser.add_argument("--rate", type=positive, metavar="LR", help="highest learning rate; 2e-3, 1e-4 for paper")
+    parser.add_argument("--dropout", type=share, metavar="P", help="share of values left out in learning; 0.1")
     parser.add_argument("--test", type=check.names, metavar="NAMES", help="subjects kept for tests: 02,06 …")
     parser.add_argument("--validation", type=check.names, metavar="NAMES", help="subjects that are only watched")
     parser.add_argument("--seed", type=seed, default=0, metavar="K", help="of everything random; 0")
@@ -79,12 +87,21 @@ def positive(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """A share from 0 to below 1."""
+    value = check.number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be 0 or more, and below 1")
+    return value
+
+
 def train(options: argparse.Namespace, journal: Journal, progress: Progress) -> str:
     """Run ``motorque train``; returns what to tell the user."""
     check_run(options)
     import torch
 
     from motorque.estimators.inpose.train import PriorTraining, train_prior
+    from motorque.studies.inpose.recipes import RECIPES
     from motorque.training.ranks import ranks
 
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
@@ -97,6 +114,8 @@ def train(options: argparse.Namespace, journal: Journal, progress: Progress) -> 
         seed=options.seed,
         test=options.test,
         validation=options.validation,
+        method=options.method,
+        dropout=options.dropout,
     )
     with ranks() as own:
 
@@ -109,6 +128,7 @@ def train(options: argparse.Namespace, journal: Journal, progress: Progress) -> 
             options.out,
             training,
             resume=options.resume,
+            recipes=RECIPES,
             workers=os.cpu_count() or 1,
             save_every=60.0 * options.save_every,
             tell=tell,
