@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from motorque.errors import FileFormatError, MotorqueError
 from motorque.estimators.inpose.recordings import Recording, Source, read_recordings
 from motorque.estimators.inpose.sources import sources_in
+from motorque.estimators.inpose.straight_heads import with_straight_heads
 from motorque.estimators.inpose.tree import JOINTS, RATE, WINDOW
 from motorque.estimators.inpose.twins import Twin, find_twins
 from motorque.files.output import OutputFolder
@@ -41,6 +42,8 @@ from motorque.journal import Journal
 from motorque.progress import Progress, silent
 
 FORMAT = 1
+MAKING = 2
+"""Counted up when the same files make other movements, so that a training makes its library again."""
 FILES = ("rotations.npy", "pelvis.npy", "index.json")
 
 
@@ -134,7 +137,7 @@ def make_library(
     twins = find_twins(recordings)
     for again, twin in twins.items():
         journal.info(f"is {twin.other} again ({twin.alike:.4f} alike) and was left out", again)
-    kept = [r for r in recordings if r.source.name not in twins]
+    kept = with_straight_heads([r for r in recordings if r.source.name not in twins])
     with OutputFolder(out) as folder:
         count = sum(len(r.rotations) for r in kept)
         rotations = np.lib.format.open_memmap(folder.path / FILES[0], "w+", np.float32, (count, len(JOINTS), 6))
@@ -189,7 +192,7 @@ def load_library(folder: str | Path) -> Library:
 
 def fingerprint(sources: Sequence[Source]) -> str:
     """What tells one set of files from another: names, sizes and times of change."""
-    digest = hashlib.sha256(f"{FORMAT} {WINDOW}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {WINDOW} {MAKING}".encode())
     for source in sources:
         about = os.stat(source.path)
         digest.update(f"{source}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())

@@ -15,7 +15,7 @@ from motorque.estimators.inpose.conditions import Conditions, conditions
 from motorque.estimators.inpose.heading import forward_angle, turned
 from motorque.estimators.inpose.library import Library, Movement
 from motorque.estimators.inpose.mirror import mirrored, mirrored_place, mirrored_points
-from motorque.estimators.inpose.tree import HEAD, JOINTS, THREE, WINDOW, places, standing_length
+from motorque.estimators.inpose.tree import HEAD, JOINTS, THREE, WINDOW, matrices, places, standing_length
 
 NONE, SOME_OF_THREE, ANY, MORE = 0.1, 0.15, 0.15, 0.1
 """Shares of windows that are told nothing, some of the three sensors, any joints, the three and some others; the rest
@@ -28,6 +28,9 @@ STRAY = 0.15
 """Share of windows that face anywhere, so that the prior can do without a head's heading."""
 OFF_FORWARD = 0.2
 """Standard deviation of how far the others are off forward [rad]."""
+PACE = 0.2
+"""Standard deviation of the logarithm of how much faster or slower a window is played than it was recorded: people walk
+and turn at more paces than a few recordings show."""
 WATCHED = 96
 """Windows on which errors are told while training, evenly from all of the watched subjects' movements."""
 Telling = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
@@ -88,25 +91,39 @@ class Windows:
     def __len__(self) -> int:
         return int(self.counts.sum())
 
-    def read(self, numbers: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    def read(self, numbers: np.ndarray, pace: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Some windows by their number.
 
         Args:
             numbers: Which, shape [B], each from 0 to below the length.
+            pace: How much faster than recorded each is played, about its middle, shape [B]; as fast by default.
+                A movement that is too short for it is played as fast as it fits.
 
         Returns:
             Rotations [B, T, 22, 6], the pelvis [B, T, 3] and rest joints [B, 22, 3], float32.
         """
         ends = np.cumsum(self.counts)
         which = np.searchsorted(ends, numbers, side="right")
-        start = numbers - ends[which] + self.counts[which] + np.array([m.first for m in self.movements])[which]
-        rows = start[:, None] + np.arange(self.frames)
-        rest = np.array([self.movements[w].rest for w in which], dtype=np.float32)
-        return (
-            torch.from_numpy(self.library.rotations[rows]),
-            torch.from_numpy(self.library.pelvis[rows]),
-            torch.from_numpy(rest),
-        )
+        own = numbers - ends[which] + self.counts[which]
+        first = np.array([m.first for m in self.movements])[which]
+        rest = torch.from_numpy(np.array([self.movements[w].rest for w in which], dtype=np.float32))
+        if pace is None:
+            rows = (first + own)[:, None] + np.arange(self.frames)
+            return torch.from_numpy(self.library.rotations[rows]), torch.from_numpy(self.library.pelvis[rows]), rest
+        last = np.array([m.frames for m in self.movements])[which] - 1
+        half = (self.frames - 1) / 2
+        reach = half * np.minimum(pace.double().numpy(), last / (2 * half))
+        middle = np.clip(own + half, reach, last - reach)
+        times = middle[:, None] + reach[:, None] * np.linspace(-1, 1, self.frames)
+        before = np.clip(np.floor(times).astype(np.int64), 0, np.maximum(last - 1, 0)[:, None])
+        share = torch.from_numpy((times - before).astype(np.float32))[..., None]
+        rows = first[:, None] + before
+
+        def between(values: np.ndarray, share: Tensor) -> Tensor:
+            return torch.lerp(torch.from_numpy(values[rows]), torch.from_numpy(values[rows + 1]), share)
+
+        pelvis, turns = between(self.library.pelvis, share), between(self.library.rotations, share[..., None])
+        return matrices(turns)[..., :2].mT.flatten(-2), pelvis, rest
 
     def mean(self, most: int = 20_000) -> Tensor:
         """What rotations that face forward are on average, as six numbers, shape [22, 6]."""
@@ -133,6 +150,7 @@ class Batches:
         stray: Share of windows that face anywhere.
         bare: See :func:`measured`.
         target: From global rotations as six numbers to what is learned; they themselves by default.
+        pace: See :data:`PACE`; 0 plays all as they were recorded.
     """
 
     windows: Windows
@@ -141,11 +159,13 @@ class Batches:
     stray: float = STRAY
     bare: bool = False
     target: Callable[[Tensor], Tensor] | None = None
+    pace: float = PACE
 
     def __call__(self, generator: torch.Generator, step: int) -> Batch:
         """The batch of a step: all that is random in it comes from the generator."""
         numbers = torch.randint(len(self.windows), (self.size,), generator=generator).numpy()
-        rotations, pelvis, rest = self.windows.read(numbers)
+        pace = torch.exp(self.pace * torch.randn(self.size, generator=generator)) if self.pace else None
+        rotations, pelvis, rest = self.windows.read(numbers, pace)
         flip = torch.rand(self.size, generator=generator) < 0.5
         rotations = torch.where(flip[:, None, None, None], mirrored(rotations), rotations)
         pelvis = torch.where(flip[:, None, None], mirrored_place(pelvis), pelvis)
