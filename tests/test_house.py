@@ -34,6 +34,7 @@ FLOORS = [
         "cli_steps",
         "cli_studies",
         "cli_training",
+        "cli_evaluation",
         "cli_sensors",
         "cli",
         "__main__",

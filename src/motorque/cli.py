@@ -1,4 +1,5 @@
-"""The command line: ``motorque analyze|keypoints|sensors|torques|refine|scale|ik|id|loads|study|train|demo|doctor``.
+"""The command line: ``motorque analyze|keypoints|sensors|torques|refine|scale|ik|id|loads|study|train|evaluate|demo|
+doctor``.
 
 Exit codes: 0 done; 1 a fault in motorque or, for ``doctor``, a broken installation; 2 a wrong input, said in one line;
 130 interrupted; 143 terminated.
@@ -20,7 +21,7 @@ from typing import NoReturn
 
 import motorque
 from motorque import cli_arguments as kind
-from motorque import cli_sensors, cli_steps, cli_studies, cli_training
+from motorque import cli_evaluation, cli_sensors, cli_steps, cli_studies, cli_training
 from motorque.cli_notices import line, print_notices
 from motorque.errors import MotorqueError
 from motorque.journal import Journal, Notice
@@ -253,6 +254,8 @@ def build_parser() -> argparse.ArgumentParser:
     cli_studies.add_options(add("study", cli_studies.study, "Repeat a paper's experiments: figures, tables, a page."))
     summary = "Learn an estimator's weights from recordings; can be stopped and resumed at any moment."
     cli_training.add_options(add("train", cli_training.train, summary))
+    summary = "How well an estimator does on people whom it never saw: every table and figure of its paper."
+    cli_evaluation.add_options(add("evaluate", cli_evaluation.evaluate, summary))
 
     summary = "From a few worn sensors, and whose bones they move, to the poses of a whole body."
     cli_sensors.add_options(add("sensors", cli_sensors.sensors, summary))

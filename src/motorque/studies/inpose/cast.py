@@ -1,0 +1,87 @@
+"""Who is compared: InPose in its variants, inverse kinematics, and trained baselines where there are some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from motorque.errors import DataError
+from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
+from motorque.estimators.inpose.inpose import FAST, PAPER
+from motorque.estimators.inpose.network import PriorNetwork
+from motorque.estimators.inpose.weights import load_weights
+from motorque.studies.inpose.methods import InPoseMethod, MeanPose, Method
+
+INPOSE, HEAD = "InPose", "InPose (head)"
+PAPER_INPOSE, PAPER_HEAD = "InPose, as the paper", "InPose (head), as the paper"
+UNTOLD = "InPose (head), noise not told"
+ALONE, ALONE_HEAD = "prior, rotations only", "prior, rotations and head"
+PRIOR_IK = "prior (head) + IK"
+MEAN_IK = "mean pose + IK"
+GRADIENT = "InPose (head), plain gradient"
+THEOREM = "InPose (head), Theorem 1"
+STEPS_10, STEPS_50 = "InPose (head), 10 steps", "InPose (head), 50 steps"
+SHIPPED = (INPOSE, HEAD, PRIOR_IK, MEAN_IK)
+"""Methods of the main tables that need no weights but the prior's."""
+BASELINES = ("bodiffusion-global", "bodiffusion-local", "regression")
+"""Trained baselines, by the names that ``motorque train inpose --method`` has for them."""
+
+
+def cast(weights: Path, baselines: Mapping[str, Path]) -> dict[str, Method]:
+    """All methods by name.
+
+    Args:
+        weights: The prior's.
+        baselines: Files of trained baselines by their names.
+
+    Raises:
+        FileFormatError: A file is not what it should be.
+    """
+    network, _ = load_weights(weights)
+    found = variants(network)
+    for name, path in baselines.items():
+        found[name] = load_baseline(name, path)
+    return found
+
+
+def variants(network: PriorNetwork) -> dict[str, Method]:
+    """What is made of the prior alone, by name."""
+    open_ = replace(FAST, guidance=None, close=False)
+    assert FAST.guidance is not None
+    theorem = replace(FAST, guidance=replace(FAST.guidance, covariance="theorem"))
+    gradient = replace(PAPER, guidance=GuidanceSettings(kind="gradient", scale=PAPER_GUIDANCE.scale))
+    methods: list[Method] = [
+        InPoseMethod(INPOSE, network),
+        InPoseMethod(HEAD, network, head=True),
+        InPoseMethod(UNTOLD, network, head=True, knows_noise=False),
+        InPoseMethod(PAPER_INPOSE, network, PAPER, knows_noise=False),
+        InPoseMethod(PAPER_HEAD, network, PAPER, head=True, knows_noise=False),
+        InPoseMethod(GRADIENT, network, gradient, head=True, knows_noise=False),
+        InPoseMethod(THEOREM, network, theorem, head=True),
+        InPoseMethod(STEPS_10, network, replace(FAST, steps=10), head=True),
+        InPoseMethod(STEPS_50, network, replace(FAST, steps=50), head=True),
+        InPoseMethod(ALONE, network, open_),
+        InPoseMethod(ALONE_HEAD, network, open_, head=True),
+        InPoseMethod(PRIOR_IK, network, replace(FAST, guidance=None), head=True),
+        MeanPose(MEAN_IK, network),
+    ]
+    return {method.name: method for method in methods}
+
+
+def load_baseline(name: str, path: Path) -> Method:
+    """A trained baseline.
+
+    Raises:
+        FileFormatError: The file is not that baseline's.
+    """
+    raise DataError(f"{path}: this version can't load {name} yet; leave it out")
+
+
+def baseline_split(name: str, path: Path) -> list[str]:
+    """Subjects from whom a trained baseline did not learn.
+
+    Raises:
+        FileFormatError: The file is not that baseline's.
+    """
+    raise DataError(f"{path}: this version can't load {name} yet; leave it out")

@@ -1,0 +1,131 @@
+"""Methods that are compared: three sensors' measurements in, global rotations out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from motorque.estimators.inpose.closing import closed
+from motorque.estimators.inpose.heading import heading, turned
+from motorque.estimators.inpose.inpose import FAST, SamplingSettings, finished
+from motorque.estimators.inpose.long_sampling import Measured, sample_recording
+from motorque.estimators.inpose.network import PriorNetwork
+from motorque.estimators.inpose.tree import HEAD, matrices
+from motorque.studies.inpose.protocol import Condition
+
+IK_ROUNDS = 12
+"""Updates of inverse kinematics from the mean pose, which is farther off than a sample; more change nothing."""
+
+
+@runtime_checkable
+class Method(Protocol):
+    """What is compared."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+
+    @property
+    def knows_bones(self) -> bool:
+        """Whether it looks at the bones that it is told."""
+
+    def pose(self, measured: Measured, *, seed: int) -> Tensor:
+        """Global rotations from what sensors say.
+
+        Args:
+            measured: What sensors say, with the head over a floor at y = 0, and the bones that are told.
+            seed: Of what is random.
+
+        Returns:
+            Shape [T, 22, 3, 3].
+        """
+
+
+@runtime_checkable
+class Informed(Protocol):
+    """A method that can be told how large the noise is."""
+
+    def informed(self, condition: Condition) -> Method:
+        """The same method, told the noise of a condition."""
+
+
+@dataclass(frozen=True)
+class InPoseMethod:
+    """InPose, in one of its variants.
+
+    Args:
+        name: What it is called.
+        network: The prior.
+        settings: How it is sampled.
+        head: Whether the prior is told where the head is.
+        knows_noise: Whether settings are told the noise of places and rotations, as a user may tell it.
+    """
+
+    name: str
+    network: PriorNetwork
+    settings: SamplingSettings = FAST
+    head: bool = False
+    knows_noise: bool = True
+
+    @property
+    def knows_bones(self) -> bool:
+        """Only guidance and closing look at bones, and without them none is needed."""
+        return self.settings.guidance is not None or self.settings.close
+
+    def informed(self, condition: Condition) -> InPoseMethod:
+        """See :class:`Informed`."""
+        if not self.knows_noise:
+            return self
+        settings = replace(
+            self.settings,
+            noise=max(self.settings.noise, condition.place_noise),
+            rotation_noise=max(self.settings.rotation_noise, condition.rotation_noise),
+        )
+        return replace(self, settings=settings)
+
+    def pose(self, measured: Measured, *, seed: int) -> Tensor:
+        """See :class:`Method`."""
+        quiet, settings = self.settings.quieter(replace(measured, placed=measured.placed and self.head))
+        six = sample_recording(
+            self.network,
+            quiet,
+            seeds=[seed],
+            steps=settings.steps,
+            guidance=settings.guidance,
+            strength=settings.strength,
+            slide=settings.slide,
+            even=settings.even,
+        )
+        return finished(matrices(six.double()), quiet, settings)[0]
+
+
+@dataclass(frozen=True)
+class MeanPose:
+    """Inverse kinematics from the mean pose of all people learned from, turned to where the head faces.
+
+    Args:
+        name: What it is called.
+        network: The prior, for its mean.
+    """
+
+    name: str
+    network: PriorNetwork
+    knows_bones: bool = True
+
+    def pose(self, measured: Measured, *, seed: int = 0) -> Tensor:
+        """See :class:`Method`; nothing is random."""
+        six = measured.columns6
+        angle = torch.where(measured.seen[:, HEAD], heading(six[:, HEAD]), six.new_zeros(()))
+        start = matrices(turned(self.network.mean.expand(len(six), -1, -1), angle).double())
+        return closed(
+            start,
+            measured.points.double(),
+            measured.there,
+            measured.rest.double(),
+            measured=matrices(six.double()),
+            seen=measured.seen,
+            rounds=IK_ROUNDS,
+        )
