@@ -6,6 +6,7 @@ where they overlap, so that they never part and no seam has to be hidden afterwa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from motorque.estimators.inpose.guidance import GuidanceSettings, Guide, guide_t
 from motorque.estimators.inpose.heading import forward_angle, turned
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.sampling import expected
-from motorque.estimators.inpose.tree import JOINTS, SLIDE, WINDOW, standing_length
+from motorque.estimators.inpose.tree import HEAD, JOINTS, SLIDE, WINDOW, matrices, standing_length
 from motorque.progress import Progress, silent
 
 TOGETHER = 8
@@ -55,6 +56,27 @@ class Measured:
         )
 
 
+@dataclass(frozen=True)
+class Dialect:
+    """What a network is told of places and what its rotations are: the prior's own by default.
+
+    Args:
+        places: Joints whose places it is told where :attr:`Measured.placed`.
+        bare: Whether in bare metres, from where the head is in the middle of a window, instead of in units of the
+            person's standing length, each from its own.
+        turned: Turns its rotations about the vertical, see :func:`motorque.estimators.inpose.heading.turned`.
+        whole: From its rotations to global matrices, [..., 22, 6] → [..., 22, 3, 3].
+    """
+
+    places: tuple[int, ...] = (HEAD,)
+    bare: bool = False
+    turned: Callable[[Tensor, Tensor], Tensor] = turned
+    whole: Callable[[Tensor], Tensor] = matrices
+
+
+PRIORS = Dialect()
+
+
 def starts(frames: int, window: int = WINDOW, slide: int = SLIDE) -> list[int]:
     """First frames of the windows that cover a recording; the last one ends with it."""
     last = max(frames - window, 0)
@@ -72,6 +94,7 @@ def sample_recording(
     slide: int = SLIDE,
     even: bool = False,
     start: Tensor | None = None,
+    dialect: Dialect = PRIORS,
     progress: Progress = silent,
 ) -> Tensor:
     """Clean rotations of a recording.
@@ -87,6 +110,7 @@ def sample_recording(
         even: Whether windows count alike where they overlap, as in the paper; by default the more the nearer the frame
             is to a window's middle.
         start: The first draw, shape [n, T, 22, 6]; made from the seeds if not given.
+        dialect: What the network is told and says, where it is not the prior.
         progress: Told how far it is.
 
     Returns:
@@ -101,7 +125,7 @@ def sample_recording(
     diffusion = Diffusion(network.size.target, learned_variance=network.size.learned_variance)
     rows = torch.tensor(starts(frames, slide=slide))[:, None] + torch.arange(min(WINDOW, max(frames, WINDOW)))
     rows = rows.clamp(max=frames - 1)  # a recording shorter than a window stands still at its end
-    told, guide, angle = _windows(measured, rows, diffusion, order, guidance)
+    told, guide, angle = _windows(measured, rows, diffusion, order, guidance, dialect)
     share = torch.ones(WINDOW) if even else torch.minimum(torch.arange(WINDOW) + 1.0, WINDOW - torch.arange(WINDOW))
     total = torch.zeros(frames).index_add_(0, rows.flatten(), share.repeat(len(rows)))[:, None, None]
     values = _draws(seeds, frames) if start is None else start
@@ -115,14 +139,14 @@ def sample_recording(
         clean, pull = torch.zeros_like(values), torch.zeros_like(values)
         for sample, which in jobs:
             with torch.set_grad_enabled(guide is not None and guide.gradient):
-                noisy = turned(values[sample, rows[which]], angle[which])
+                noisy = dialect.turned(values[sample, rows[which]], angle[which])
                 noisy.requires_grad_(guide is not None and guide.gradient)
                 split = expected(network, diffusion, noisy, step, _some(told, which), strength)
                 added = None if guide is None else guide.of(which)(noisy, split, step).detach()
             where = rows[which].flatten()
             for into, part in ((clean, split.clean.detach()), (pull, added)):
                 if part is not None:
-                    part = turned(part, -angle[which]) * share[:, None, None]
+                    part = dialect.turned(part, -angle[which]) * share[:, None, None]
                     into[sample].index_add_(0, where, part.flatten(0, 1))
         clean, pull = clean / total, pull / total
         kept = diffusion.kept[step]
@@ -133,7 +157,12 @@ def sample_recording(
 
 
 def _windows(
-    measured: Measured, rows: Tensor, diffusion: Diffusion, order: list[int], guidance: GuidanceSettings | None
+    measured: Measured,
+    rows: Tensor,
+    diffusion: Diffusion,
+    order: list[int],
+    guidance: GuidanceSettings | None,
+    dialect: Dialect,
 ) -> tuple[Conditions, Guide | None, Tensor]:
     """What is told of each window, what pulls it, and by how much it is turned to face forward."""
     seen, there = measured.seen[rows], measured.there[rows]
@@ -142,10 +171,16 @@ def _windows(
     points = turned(torch.where(there[..., None], measured.points[rows], six.new_zeros(())), angle)
     placed = torch.zeros_like(seen)
     if measured.placed:
-        head = JOINTS.index("head")
-        placed[..., head] = seen[..., head] & there[..., head]
-    length = standing_length(measured.rest.double().numpy())
-    told = conditions(turned(six, angle), seen, points=points if placed.any() else None, placed=placed, length=length)
+        own = list(dialect.places)
+        placed[..., own] = seen[..., own] & there[..., own]
+    told = conditions(
+        turned(six, angle),
+        seen,
+        points=points if placed.any() else None,
+        placed=placed,
+        length=1.0 if dialect.bare else standing_length(measured.rest.double().numpy()),
+        origin=HEAD if dialect.bare else None,
+    )
     if guidance is None:
         return told, None, angle
     joints = measured.there.any(dim=0).nonzero()[:, 0].tolist()
@@ -159,6 +194,7 @@ def _windows(
         diffusion=diffusion,
         order=order,
         settings=guidance,
+        whole=dialect.whole,
     )
     return told, guide, angle
 

@@ -28,6 +28,7 @@ from motorque.estimators.inpose.recipe import (
 from motorque.estimators.inpose.tree import HEAD, JOINTS, THREE, matrices
 from motorque.estimators.inpose.weights import save_weights
 from motorque.estimators.inpose.windows import Batch, Batches, Windows, watched_batch
+from motorque.studies.inpose.baseline_weights import kind_of
 from motorque.studies.inpose.bodies import default_body
 from motorque.studies.inpose.default_library import on_default_body
 from motorque.studies.inpose.local_rotations import global_matrices, local_rotations
@@ -41,11 +42,6 @@ LOCAL_SHARES = (0.6, 0.2, 0.15)
 """Those of BoDiffusion (Local), whose weights also serve guidance: it must do with the head's place alone."""
 ALWAYS = (1.0, 0.0, 0.0)
 """Those of the regression."""
-
-
-def kind_of(method: str) -> str:
-    """What a baseline's weights are saved as."""
-    return f"motorque inpose baseline {method} 1"
 
 
 def told_places(
