@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from inpose_people import people_folder
+from motorque.cli import main
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.guidance import GuidanceSettings
 from motorque.estimators.inpose.heading import turned
@@ -95,6 +96,33 @@ def test_a_resumed_baseline_goes_on_as_what_it_is(library: Library, runs: dict[s
         train_prior([library.folder], tmp_path, resume=True, workers=0)
     with pytest.raises(DataError, match="no size 'paper'"):
         train_prior([library.folder], tmp_path / "x", dataclasses.replace(training, size="paper"), recipes=RECIPES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--method", "regression", "--size", "paper"], "no size 'paper'"),
+        (["--method", "avatar"], "invalid choice"),
+        (["--dropout", "1"], "below 1"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    arguments: list[str], said: str, library: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "inpose", "--data", str(library.folder), "--out", str(tmp_path / "run"), "--steps", "2"]
+    try:
+        code = main([*command, *arguments])
+    except SystemExit as error:  # the parser's own
+        code = int(error.code or 0)
+    told = capsys.readouterr().err
+    assert code == 2 and said in told and "Traceback" not in told
+
+
+def test_the_command_trains_a_baseline(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    command = ["train", "inpose", "--data", str(library.folder), "--out", str(tmp_path), "--steps", "2", "--quiet"]
+    assert main([*command, "--size", "tiny", "--batch", "2", "--method", "regression", "--threads", "1"]) == 0
+    assert load_regression(tmp_path / "weights.safetensors")[1]["training"]["method"] == "regression"
 
 
 def test_weights_of_one_method_are_not_anothers(runs: dict[str, Path]) -> None:

@@ -1,8 +1,9 @@
 """What the regression learns from: rotations, places through the body's bones, hands, and how fast all of it moves.
 
-The parts are those of AvatarJLM (Zheng et al. 2023, section 3.4): rotations against parents and of the root, places of
-joints, hands at their sensors, motion, and the same of the first stage. Places are compared with the head at its
-sensor, as they are when errors are told. Weights are our own, set so that parts are of one size: places are in metres.
+The parts are those of AvatarJLM (Zheng et al. 2023): rotations against parents and of the root, places of joints, hands
+at their sensors, velocities, and the first stage's own rotations and places; its three losses of feet on the floor are
+left out. Places are compared with the head at its sensor, as they are when errors are told. Weights are our own, set so
+that parts are of one size.
 """
 
 from __future__ import annotations
