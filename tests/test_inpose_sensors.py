@@ -278,6 +278,8 @@ def test_a_sample_depends_on_its_seed_alone(weights: Path, frames: int) -> None:
     network, given = InPose.load(weights).network, measured(frames)
     many = sample_recording(network, given, seeds=[5, 6, 7], steps=3, guidance=FAST.guidance)
     alone = sample_recording(network, given, seeds=[7], steps=3, guidance=FAST.guidance)
+    smooth = sample_recording(network, given, seeds=[7], steps=3, guidance=FAST.guidance, smooth=1.5)
+    assert 0 < float(smooth.diff(n=3, dim=1).norm()) < 0.2 * float(alone.diff(n=3, dim=1).norm())
     assert many.shape == (3, frames, 22, 6)
     assert torch.equal(many[2], alone[0]) and not torch.equal(many[0], many[1])
 

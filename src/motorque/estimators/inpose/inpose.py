@@ -40,6 +40,9 @@ from motorque.skeleton.smpl import rest_joints
 Array = NDArray[np.float64]
 SHIPPED = Path(__file__).with_name("weights.safetensors")
 """Where weights that come with motorque lie."""
+SMOOTH = 1.5
+"""Frames of 60 Hz: samples of five steps jerk twelve times as much as people (8600 against 710 m/s³ on watched ones),
+so smoothed about as much, with errors 2 % lower."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class SamplingSettings:
         strength: Of classifier-free guidance by the sensors' rotations.
         slide: Frames from one window to the next.
         even: Whether windows count alike where they overlap.
+        smooth: Standard deviation of the Gaussian by which samples are smoothed over time before they are closed
+            [frames of 60 Hz].
         root: Whether the ``head`` says where the body is, or the ``mean`` of all sensors.
     """
 
@@ -69,6 +74,7 @@ class SamplingSettings:
     strength: float = 1.0
     slide: int = SLIDE
     even: bool = False
+    smooth: float = SMOOTH
     root: Literal["head", "mean"] = "head"
 
     def quieter(self, measured: Measured) -> tuple[Measured, SamplingSettings]:
@@ -85,7 +91,7 @@ class SamplingSettings:
 
 FAST = SamplingSettings()
 """Five steps and a closing: as good as ten on watched subjects, in half the time."""
-PAPER = SamplingSettings(50, PAPER_GUIDANCE, close=False, even=True)
+PAPER = SamplingSettings(50, PAPER_GUIDANCE, close=False, even=True, smooth=0.0)
 """As the paper has it: fifty steps, its own guidance and nothing after."""
 
 
@@ -174,6 +180,7 @@ class InPose:
             strength=settings.strength,
             slide=settings.slide,
             even=settings.even,
+            smooth=settings.smooth,
             progress=progress,
         )
         turns = finished(matrices(six.double()), measured, settings)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from motorque.errors import DataError
@@ -93,6 +94,7 @@ def sample_recording(
     strength: float = 1.0,
     slide: int = SLIDE,
     even: bool = False,
+    smooth: float = 0.0,
     start: Tensor | None = None,
     dialect: Dialect = PRIORS,
     progress: Progress = silent,
@@ -109,6 +111,8 @@ def sample_recording(
         slide: Frames from one window to the next.
         even: Whether windows count alike where they overlap, as in the paper; by default the more the nearer the frame
             is to a window's middle.
+        smooth: Standard deviation of the Gaussian by which samples are smoothed over time in the end [frames]: a few
+            steps leave some of the noise that they began from, frame by frame, which nobody moves like.
         start: The first draw, shape [n, T, 22, 6]; made from the seeds if not given.
         dialect: What the network is told and says, where it is not the prior.
         progress: Told how far it is.
@@ -153,6 +157,8 @@ def sample_recording(
         noise = (values - kept.sqrt() * clean) / (1 - kept).sqrt()
         values = following.sqrt() * clean + (1 - following).sqrt() * noise + pull
         progress("sampling", (number + 1) / len(order))
+    if smooth > 0:
+        values = torch.from_numpy(gaussian_filter1d(values.numpy(), smooth, axis=1, mode="nearest"))
     return values
 
 

@@ -149,6 +149,7 @@ class Stream:
             steps=settings.steps,
             guidance=settings.guidance,
             strength=settings.strength,
+            smooth=settings.smooth,
             start=noise[None],
         )[0]
         share = torch.minimum(torch.arange(known) + 1.0, known - torch.arange(known))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from motorque.estimators.inpose.guidance import GuidanceSettings
 from motorque.estimators.inpose.heading import turned
+from motorque.estimators.inpose.inpose import SMOOTH
 from motorque.estimators.inpose.long_sampling import Dialect, Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.tree import THREE, matrices
@@ -36,6 +37,7 @@ class BoDiffusion:
         places: Joints whose places it is told: all three sensors, the head alone, or none.
         steps: Of sampling.
         guidance: How samples are pulled to all measured places, for the bones that are told; not at all if None.
+        smooth: As of InPose's samples, whose default it is.
     """
 
     name: str
@@ -44,6 +46,7 @@ class BoDiffusion:
     places: tuple[int, ...] = THREE
     steps: int = STEPS
     guidance: GuidanceSettings | None = None
+    smooth: float = SMOOTH
 
     @classmethod
     def load(
@@ -79,7 +82,13 @@ class BoDiffusion:
             whole=global_matrices if self.local else matrices,
         )
         six = sample_recording(
-            self.network, measured, seeds=[seed], steps=self.steps, guidance=self.guidance, dialect=dialect
+            self.network,
+            measured,
+            seeds=[seed],
+            steps=self.steps,
+            guidance=self.guidance,
+            smooth=self.smooth,
+            dialect=dialect,
         )
         return dialect.whole(six[0].double())
 

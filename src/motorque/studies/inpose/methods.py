@@ -98,6 +98,7 @@ class InPoseMethod:
             strength=settings.strength,
             slide=settings.slide,
             even=settings.even,
+            smooth=settings.smooth,
         )
         return finished(matrices(six.double()), quiet, settings)[0]
 
