@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from motorque.estimators.inpose.library import Library, make_library
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.train import PriorTraining, train_prior
 from motorque.estimators.inpose.tree import matrices
+from motorque.estimators.inpose.weights import save_weights
 from motorque.journal import Journal
 from motorque.studies.inpose import cast
+from motorque.studies.inpose.baseline_weights import kind_of
 from motorque.studies.inpose.experiments import EXPERIMENTS, Experiment
 from motorque.studies.inpose.methods import Informed, Method
 from motorque.studies.inpose.protocol import DEFAULT, Condition, Shape, trials
+from motorque.studies.inpose.regression_network import SIZES, RegressionNetwork
 from motorque.studies.inpose.results import COLUMNS, FILE, Results
 from motorque.studies.inpose.setup import Setup, whom_to_test
 from motorque.studies.inpose.study import Bench, row_of, run
@@ -59,7 +63,7 @@ def arguments(weights: Path, library: Library, out: Path, *more: str) -> list[st
 @pytest.fixture(scope="module")
 def evaluated(weights: Path, library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "evaluation"
-    assert main(arguments(weights, library, out, "--only", "scales")) == 0
+    assert main(arguments(weights, library, out, "--only", "scales,stills,runtime")) == 0
     return out
 
 
@@ -74,11 +78,70 @@ def test_the_command_writes_tables_figures_and_one_page(evaluated: Path) -> None
     assert len(table) == 7 * len(cast.SHIPPED)
     assert (evaluated / "scales.png").read_bytes().startswith(b"\x89PNG")
     assert "data:image/png;base64," in page and "<script" not in page and "http" not in page
-    assert "bodiffusion-global" in page  # what is missing is said
+    assert "BoDiffusion (Global)" in page  # what is missing is said
     own = [r for r in rows if r["method"] == cast.HEAD and r["condition"] == "default shape"]
     mean = sum(float(r["mpjpe"]) * int(r["frames"]) for r in own) / sum(int(r["frames"]) for r in own)
     shown = next(r for r in table if r["method"] == cast.HEAD and r["condition"] == "default shape")
     assert float(shown["MPJPE [cm]"]) == pytest.approx(mean, rel=1e-6)
+    told = {row["figure"]: row for row in csv.DictReader((evaluated / "verdicts.csv").open())}
+    assert told["whole-body scales 0.6 to 1.4"]["reached"] == "yes"  # bones that are known are no difficulty
+    assert told["default shape"]["reached"] == "not measured"
+    assert "samples a second" in (evaluated / "runtime.csv").read_text()
+    assert (evaluated / "stills_1.png").is_file()
+
+
+@pytest.fixture(scope="module")
+def baselines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("baselines")
+    about = {"data": {"test": ["data/s0"], "validation": ["data/s1"]}}
+    for name in cast.BASELINES:
+        network = RegressionNetwork(SIZES["tiny"]) if name == "regression" else PriorNetwork(TINY)
+        (folder / name).mkdir()
+        save_weights(folder / name / "weights.safetensors", network, about, kind=kind_of(name))
+    return folder
+
+
+def test_trained_baselines_stand_beside(
+    weights: Path, library: Library, baselines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, given = tmp_path / "out", ["--only", "places,guidance,sensors"]
+    assert main(arguments(weights, library, out, *given)) == 0
+    before = (out / FILE).read_text()
+    assert main(arguments(weights, library, out, *given, "--baselines", str(baselines), "--resume")) == 0
+    capsys.readouterr()
+
+    assert (out / FILE).read_text().startswith(before)
+    rows = list(csv.DictReader((out / "guidance.csv").open()))
+    assert [row["method"] for row in rows] == [
+        cast.PAPER_HEAD, cast.GRADIENT, cast.LOCAL_PSEUDO, cast.LOCAL_GRADIENT
+    ]  # fmt: skip
+    assert {cast.GLOBAL, cast.GLOBAL_TURNS} <= {r["method"] for r in csv.DictReader((out / "places.csv").open())}
+    assert {row["table"] for row in csv.DictReader((out / "paper.csv").open())} >= {"Table 4", "Table 5"}
+
+
+def test_baselines_that_learned_from_the_tested_are_refused(
+    weights: Path, library: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = {"data": {"test": ["data/s3"], "validation": []}}
+    file = tmp_path / "global.safetensors"
+    save_weights(file, PriorNetwork(TINY), about, kind=kind_of("bodiffusion-global"))
+    for name, said in (("bodiffusion-global", "learned from data/s0"), ("bodiffusion-local", "no weights of")):
+        assert main(arguments(weights, library, tmp_path / "out", "--baseline", f"{name}={file}")) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_folds_are_each_tested_on_whom_they_left_out(weights: Path, library: Library, tmp_path: Path) -> None:
+    other = train_prior(
+        [library.folder], tmp_path / "other", dataclasses.replace(TRAINING, test=("data/s2",)), workers=0, watch_every=6
+    )
+    order = arguments(weights, library, tmp_path / "out", "--only", "covariance")
+    order[2:4] = ["--folds", str(weights), str(other)]
+    assert main(order) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / FILE).open()))
+    assert {row["subject"] for row in rows} == {"data/s0", "data/s2"}
+    order[order.index("--out") + 1] = str(tmp_path / "again")
+    order[3:5] = [str(weights), str(weights)]
+    assert main(order) == 2
 
 
 def test_a_killed_evaluation_goes_on_where_it_was(
@@ -144,8 +207,6 @@ def test_weights_of_something_else_and_folders_without_files_are_refused(
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
-    from motorque.estimators.inpose.weights import save_weights
-
     save_weights(tmp_path / "nameless.safetensors", PriorNetwork(TINY), {"made": "by hand"})
     for file, said in (
         ("empty", "holds no weights.safetensors"),

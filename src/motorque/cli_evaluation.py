@@ -88,14 +88,14 @@ def evaluate(options: argparse.Namespace, journal: Journal, progress: Progress) 
     """Run ``motorque evaluate``; returns what to tell the user."""
     check_run(options)
     from motorque.studies.drawing import needs_matplotlib
-    from motorque.studies.inpose.experiments import chosen
+    from motorque.studies.inpose.experiments import checked, chosen
     from motorque.studies.inpose.results import FILE, Results
     from motorque.studies.inpose.setup import Setup, begin, library_of, whom_to_test
-    from motorque.studies.inpose.study import run
+    from motorque.studies.inpose.study import extras, run
     from motorque.studies.inpose.write import write_evaluation
 
     needs_matplotlib()  # before the work, not after it
-    experiments = chosen(options.only)
+    names = checked(options.only)
     workers = options.workers or os.cpu_count() or 1
     library = library_of(
         options.data,
@@ -117,8 +117,9 @@ def evaluate(options: argparse.Namespace, journal: Journal, progress: Progress) 
     begin(options.out, setup, library, resume=options.resume)
     results = Results(options.out / FILE, seed=options.seed)
     results.tidy()
-    run(setup, experiments, results, workers=workers, progress=progress)
-    return f"page: {write_evaluation(setup, experiments, results, options.out)}"
+    run(setup, chosen(names), results, workers=workers, progress=progress)
+    more = extras(setup, names, results, options.out, threads=workers)
+    return f"page: {write_evaluation(setup, names, results, options.out, more)}"
 
 
 def baselines(options: argparse.Namespace) -> dict[str, Path]:

@@ -10,8 +10,12 @@ from motorque.errors import DataError
 from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
 from motorque.estimators.inpose.inpose import FAST, PAPER
 from motorque.estimators.inpose.network import PriorNetwork
+from motorque.estimators.inpose.tree import HEAD as HEAD_JOINT
 from motorque.estimators.inpose.weights import load_weights
+from motorque.studies.inpose.baseline_weights import load_diffusion, load_regression
+from motorque.studies.inpose.bodiffusion import BoDiffusion
 from motorque.studies.inpose.methods import InPoseMethod, MeanPose, Method
+from motorque.studies.inpose.regression import Regression
 
 INPOSE, HEAD = "InPose", "InPose (head)"
 PAPER_INPOSE, PAPER_HEAD = "InPose, as the paper", "InPose (head), as the paper"
@@ -21,11 +25,16 @@ PRIOR_IK = "prior (head) + IK"
 MEAN_IK = "mean pose + IK"
 GRADIENT = "InPose (head), plain gradient"
 THEOREM = "InPose (head), Theorem 1"
+FOUND_BONES, FEET = "InPose (head), bones found", "InPose (head), feet on the floor"
 STEPS_10, STEPS_50 = "InPose (head), 10 steps", "InPose (head), 50 steps"
 SHIPPED = (INPOSE, HEAD, PRIOR_IK, MEAN_IK)
 """Methods of the main tables that need no weights but the prior's."""
-BASELINES = ("bodiffusion-global", "bodiffusion-local", "regression")
+GLOBAL, LOCAL, REGRESSION = "BoDiffusion (Global)", "BoDiffusion (Local)", "regression"
+BASELINES = {"bodiffusion-global": GLOBAL, "bodiffusion-local": LOCAL, "regression": REGRESSION}
 """Trained baselines, by the names that ``motorque train inpose --method`` has for them."""
+GLOBAL_TURNS = "BoDiffusion (Global), rotations only"
+LOCAL_PSEUDO, LOCAL_GRADIENT = "BoDiffusion (Local, head), guided", "BoDiffusion (Local, head), plain gradient"
+PAPER_GRADIENT = GuidanceSettings(kind="gradient", scale=PAPER_GUIDANCE.scale)
 
 
 def cast(weights: Path, baselines: Mapping[str, Path]) -> dict[str, Method]:
@@ -41,7 +50,7 @@ def cast(weights: Path, baselines: Mapping[str, Path]) -> dict[str, Method]:
     network, _ = load_weights(weights)
     found = variants(network)
     for name, path in baselines.items():
-        found[name] = load_baseline(name, path)
+        found |= {method.name: method for method in trained(name, path)}
     return found
 
 
@@ -50,7 +59,7 @@ def variants(network: PriorNetwork) -> dict[str, Method]:
     open_ = replace(FAST, guidance=None, close=False)
     assert FAST.guidance is not None
     theorem = replace(FAST, guidance=replace(FAST.guidance, covariance="theorem"))
-    gradient = replace(PAPER, guidance=GuidanceSettings(kind="gradient", scale=PAPER_GUIDANCE.scale))
+    gradient = replace(PAPER, guidance=PAPER_GRADIENT)
     methods: list[Method] = [
         InPoseMethod(INPOSE, network),
         InPoseMethod(HEAD, network, head=True),
@@ -69,13 +78,25 @@ def variants(network: PriorNetwork) -> dict[str, Method]:
     return {method.name: method for method in methods}
 
 
-def load_baseline(name: str, path: Path) -> Method:
-    """A trained baseline.
+def trained(name: str, path: Path) -> list[Method]:
+    """A trained baseline, and what else its weights are asked for.
+
+    Args:
+        name: One of :data:`BASELINES`.
+        path: Its file.
 
     Raises:
         FileFormatError: The file is not that baseline's.
     """
-    raise DataError(f"{path}: this version can't load {name} yet; leave it out")
+    if name == "regression":
+        return [Regression(load_regression(path)[0], BASELINES[name])]
+    network, local = load_diffusion(path, name)[0], name == "bodiffusion-local"
+    found: list[Method] = [BoDiffusion(BASELINES[name], network, local)]
+    if not local:
+        return [*found, BoDiffusion(GLOBAL_TURNS, network, local, places=())]
+    for other, guidance in ((LOCAL_PSEUDO, PAPER_GUIDANCE), (LOCAL_GRADIENT, PAPER_GRADIENT)):
+        found.append(BoDiffusion(other, network, local, (HEAD_JOINT,), PAPER.steps, guidance))
+    return found
 
 
 def baseline_split(name: str, path: Path) -> list[str]:
@@ -83,5 +104,10 @@ def baseline_split(name: str, path: Path) -> list[str]:
 
     Raises:
         FileFormatError: The file is not that baseline's.
+        DataError: It does not say from whom it learned.
     """
-    raise DataError(f"{path}: this version can't load {name} yet; leave it out")
+    about = (load_regression(path) if name == "regression" else load_diffusion(path, name))[1]
+    try:
+        return [str(subject) for part in ("test", "validation") for subject in about["data"][part]]
+    except (KeyError, TypeError):
+        raise DataError(f"{path}: does not say from whom it learned; train it with motorque train inpose") from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from motorque.errors import DataError
 from motorque.studies.inpose import cast
 from motorque.studies.inpose.protocol import DEFAULT, SENSORS, Condition, Shape
+from motorque.studies.inpose.results import Results
 
 SCALES = (0.6, 0.7, 0.8, 1.0, 1.2, 1.3, 1.4)
 PLACE_NOISE = (0.0, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -36,7 +37,7 @@ MORE_SENSORS = (
     Condition(sensors=(*SENSORS, "left_ankle", "right_ankle")),
     Condition(sensors=(*SENSORS, "pelvis", "left_ankle", "right_ankle")),
 )
-MAIN = (*cast.SHIPPED, *cast.BASELINES)
+MAIN = (*cast.SHIPPED, *cast.BASELINES.values())
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class Experiment:
     methods: tuple[str, ...]
     axis: str = ""
     values: tuple[float, ...] = ()
+
+    def answered(self, results: Results) -> bool:
+        """Whether each condition has some result."""
+        return all(any(results.has(m, condition.name) for m in self.methods) for condition in self.conditions)
 
     def tests(self) -> Iterator[tuple[str, Condition]]:
         """Every method in every condition."""
@@ -104,13 +109,13 @@ EXPERIMENTS = (
         "places",
         "With and without measured places (Table 4)",
         (DEFAULT,),
-        (cast.INPOSE, cast.ALONE, cast.HEAD, cast.ALONE_HEAD, cast.PRIOR_IK, "bodiffusion-global"),
+        (cast.INPOSE, cast.ALONE, cast.HEAD, cast.ALONE_HEAD, cast.PRIOR_IK, cast.GLOBAL, cast.GLOBAL_TURNS),
     ),
     Experiment(
         "guidance",
         "Kinds of guidance, as in the paper: 50 steps, nothing after (Table 5)",
         (DEFAULT,),
-        (cast.PAPER_HEAD, cast.GRADIENT),
+        (cast.PAPER_HEAD, cast.GRADIENT, cast.LOCAL_PSEUDO, cast.LOCAL_GRADIENT),
     ),
     Experiment(
         "covariance",
@@ -126,11 +131,13 @@ EXPERIMENTS = (
     ),
     Experiment("sensors", "More sensors, without another training", MORE_SENSORS, (cast.INPOSE, cast.HEAD)),
 )
-NAMES = tuple(experiment.name for experiment in EXPERIMENTS)
+RUNTIME, STILLS = "runtime", "stills"
+"""What is no table of errors: how fast methods are (Table 6), and stick figures (Figures 4, 10 to 12)."""
+NAMES = (*(experiment.name for experiment in EXPERIMENTS), RUNTIME, STILLS)
 
 
-def chosen(names: tuple[str, ...] | None) -> tuple[Experiment, ...]:
-    """Experiments by name, all by default.
+def checked(names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Names of what is asked for, all by default.
 
     Raises:
         DataError: There is no such experiment.
@@ -138,4 +145,9 @@ def chosen(names: tuple[str, ...] | None) -> tuple[Experiment, ...]:
     for name in names or ():
         if name not in NAMES:
             raise DataError(f"there is no experiment {name!r}; there are {', '.join(NAMES)}")
-    return tuple(e for e in EXPERIMENTS if names is None or e.name in names)
+    return NAMES if names is None else names
+
+
+def chosen(names: tuple[str, ...]) -> tuple[Experiment, ...]:
+    """Experiments by name, in their own order."""
+    return tuple(e for e in EXPERIMENTS if e.name in names)

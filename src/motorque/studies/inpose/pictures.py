@@ -27,9 +27,9 @@ STYLE: dict[str, dict[str, Any]] = {
     cast.UNTOLD: {"color": "#0072B2", "marker": "s", "linestyle": ":", "fillstyle": "none"},
     cast.PRIOR_IK: {"color": "#009E73", "marker": "^", "linestyle": "--"},
     cast.MEAN_IK: {"color": "#555555", "marker": "v", "linestyle": "--"},
-    "bodiffusion-global": {"color": "#D55E00", "marker": "D", "linestyle": "-."},
-    "bodiffusion-local": {"color": "#E69F00", "marker": "d", "linestyle": "-."},
-    "regression": {"color": "#CC79A7", "marker": "X", "linestyle": "-."},
+    cast.GLOBAL: {"color": "#D55E00", "marker": "D", "linestyle": "-."},
+    cast.LOCAL: {"color": "#E69F00", "marker": "d", "linestyle": "-."},
+    cast.REGRESSION: {"color": "#CC79A7", "marker": "X", "linestyle": "-."},
 }
 """Of the methods that stand in several figures."""
 OTHER: dict[str, Any] = {"color": "black", "marker": "*", "linestyle": "-"}

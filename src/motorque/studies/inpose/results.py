@@ -66,7 +66,7 @@ class Results:
     def __init__(self, path: Path | None = None, *, seed: int = 0) -> None:
         self.path, self.seed = path, seed
         self.rows: dict[Key, Row] = {}
-        self._resamples: dict[tuple[str, ...], Resamples] = {}
+        self._resamples: dict[tuple[bool, tuple[str, ...]], Resamples] = {}
         if path is not None and path.is_file():
             self._read(path)
 
@@ -144,23 +144,28 @@ class Results:
             return None
         return self._drawn(first).ratio(_values(first.values(), measure), _values(second.values(), measure))
 
-    def difference(self, one: tuple[str, str], other: tuple[str, str], measure: str) -> Interval | None:
-        """The difference of two means, paired by recording."""
+    def difference(
+        self, one: tuple[str, str], other: tuple[str, str], measure: str, *, people: bool = True
+    ) -> Interval | None:
+        """The difference of two means, paired by recording; its interval over people too, or recordings alone."""
         first, second = self._both(one, other)
         if not first:
             return None
-        return self._drawn(first).difference(_values(first.values(), measure), _values(second.values(), measure))
+        return self._drawn(first, people).difference(
+            _values(first.values(), measure), _values(second.values(), measure)
+        )
 
     def _both(self, one: tuple[str, str], other: tuple[str, str]) -> tuple[dict[str, Row], dict[str, Row]]:
         first, second = self.of(*one), self.of(*other)
         names = [name for name in first if name in second]
         return {n: first[n] for n in names}, {n: second[n] for n in names}
 
-    def _drawn(self, rows: dict[str, Row]) -> Resamples:
-        names = tuple(rows)
+    def _drawn(self, rows: dict[str, Row], people: bool = True) -> Resamples:
+        names = (people, tuple(rows))
         if names not in self._resamples:
             own = list(rows.values())
-            self._resamples[names] = resamples([r.subject for r in own], [r.frames for r in own], seed=self.seed)
+            subjects, frames = [row.subject for row in own], [row.frames for row in own]
+            self._resamples[names] = resamples(subjects, frames, people=people, seed=self.seed)
         return self._resamples[names]
 
 

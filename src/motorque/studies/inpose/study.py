@@ -6,19 +6,25 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from motorque.estimators.inpose.library import load_library
+from motorque.estimators.inpose.weights import load_weights
 from motorque.progress import Progress, silent
+from motorque.studies.inpose.bodiffusion import BoDiffusion
 from motorque.studies.inpose.cast import cast
-from motorque.studies.inpose.experiments import Experiment
+from motorque.studies.inpose.experiments import RUNTIME, STILLS, Experiment
 from motorque.studies.inpose.measures import measures
 from motorque.studies.inpose.methods import Informed, InPoseMethod, Method
 from motorque.studies.inpose.protocol import Condition, Trial, trials
 from motorque.studies.inpose.results import Key, Results, Row
+from motorque.studies.inpose.runtime import FILE, TIMED, Runtime, runtime
 from motorque.studies.inpose.setup import Setup
+from motorque.studies.inpose.stills import SHOWN, Stills, liveliest, most_lost, stills
+from motorque.studies.inpose.write import Extras
 
 
 class Job(NamedTuple):
@@ -68,9 +74,10 @@ class Bench:
         """About how long it takes, in frames times steps."""
         method = self.methods[job.part][job.method]
         steps = 1.0
-        if isinstance(method, InPoseMethod):
-            guidance = method.settings.guidance
-            steps += method.settings.steps * (2.5 if guidance is not None and guidance.jacobian else 1.0)
+        if isinstance(method, InPoseMethod | BoDiffusion):
+            settings = method.settings if isinstance(method, InPoseMethod) else method
+            guidance = settings.guidance
+            steps += settings.steps * (2.5 if guidance is not None and guidance.jacobian else 1.0)
         return steps * len(self.trials[job.part][job.trial].pelvis)
 
 
@@ -115,6 +122,33 @@ def run(
         results.add(row)
         done += cost
         progress(f"evaluating {job.method}", done / total)
+
+
+def extras(setup: Setup, names: Sequence[str], results: Results, out: Path, *, threads: int) -> Extras:
+    """Times and stick figures, where they are asked for; of the first weights, where there are several.
+
+    Args:
+        setup: What is evaluated.
+        names: What is asked for.
+        results: Which recording is shown depends on them.
+        out: Where times of before are.
+        threads: That the network may use while it is timed.
+    """
+    bench = Bench(setup)
+    methods, own = bench.methods[0], bench.trials[0]
+    found = Runtime.read(out / FILE)
+    if RUNTIME in names:
+        timed = {name: method for name, method in methods.items() if name in TIMED}
+        found = runtime(timed, load_weights(setup.tested[0].weights)[0], own, threads=threads)
+    shown: list[tuple[str, Stills]] = []
+    if STILLS in names:
+        drawn = {name: methods[name] for name in SHOWN if name in methods}
+        whom = (
+            ("The recording whose feet go fastest (Figures 4, 10, 11)", liveliest(own)),
+            ("Where InPose without the head's place is farthest behind (Figure 12)", most_lost(results, own)),
+        )
+        shown = [(what, stills(drawn, trial, seed=setup.seed)) for what, trial in whom if trial is not None]
+    return Extras(found, tuple(shown))
 
 
 def _rows(setup: Setup, bench: Bench, jobs: Sequence[Job], workers: int) -> Iterator[Row]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from motorque.studies.inpose import cast
+from motorque.studies.inpose import cast, paper
 from motorque.studies.inpose.experiments import MAIN, Experiment
+from motorque.studies.inpose.protocol import DEFAULT
 from motorque.studies.inpose.results import Results
+from motorque.studies.statistics import Interval
 from motorque.studies.tables import Table
 
 SHOWN = {
@@ -56,7 +58,14 @@ def difference_table(experiment: Experiment, results: Results, method: str = cas
     table = Table(
         f"{experiment.name}_differences",
         f"{experiment.title}: {method} less each other method, paired by recording",
-        ("condition", "less", *(SHOWN[m] for m in COMPARED), *(f"by {m.upper()}" for m in COMPARED[:2])),
+        (
+            "condition",
+            "less",
+            *(SHOWN[m] for m in COMPARED),
+            *(f"by {m.upper()}" for m in COMPARED[:2]),
+            *(f"by {m.upper()}, these people" for m in COMPARED[:2]),
+        ),
+        notes=("By: what the interval over people and recordings says; these people: over recordings alone.",),
     )
     for other, condition in experiment.tests():
         if other == method:
@@ -64,11 +73,32 @@ def difference_table(experiment: Experiment, results: Results, method: str = cas
         mine, theirs = (method, condition.name), (other, condition.name)
         values = [results.difference(mine, theirs, measure) for measure in COMPARED]
         if all(value is not None for value in values):
-            said = [OPEN if v is None else answer(v.low, v.high) for v in values[:2]]
+            these = [results.difference(mine, theirs, measure, people=False) for measure in COMPARED[:2]]
+            said = [answer(value) for value in (*values[:2], *these)]
             table.add(condition.name, other, *values, *said)
     return table
 
 
-def answer(low: float, high: float) -> str:
+def answer(value: Interval | None) -> str:
     """What an interval of a difference of errors says."""
-    return BETTER if high < 0 else WORSE if low > 0 else OPEN
+    if value is None:
+        return OPEN
+    return BETTER if value.high < 0 else WORSE if value.low > 0 else OPEN
+
+
+def paper_table(results: Results) -> Table:
+    """What the paper has for the default shape, and what is here; not the same recordings, people or body."""
+    table = Table(
+        "paper",
+        "The paper's figures for the default shape beside these",
+        ("table", "method", *(f"{SHOWN[m]}, paper" for m in COMPARED), *(SHOWN[m] for m in COMPARED)),
+        notes=("The paper tests on AMASS with SMPL's average man; its regression is AvatarJLM.",),
+    )
+    rows: list[tuple[str, str, tuple[float | None, ...]]] = []
+    for name, of in paper.DEFAULT_SHAPE.items():
+        rows += [(name, method, own) for method, own in of.items()]
+    rows += [("Table 4", method, (*own, None, None)) for method, own in paper.WITHOUT_PLACES.items()]
+    for name, method, theirs in rows:
+        if results.has(method, DEFAULT.name):
+            table.add(name, method, *theirs, *(results.mean(method, DEFAULT.name, measure) for measure in COMPARED))
+    return table

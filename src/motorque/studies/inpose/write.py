@@ -5,30 +5,50 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import motorque
 from motorque.files.output import OutputFolder
-from motorque.studies.inpose import intervals
-from motorque.studies.inpose.experiments import Experiment
+from motorque.studies.drawing import figure
+from motorque.studies.inpose import intervals, runtime
+from motorque.studies.inpose.experiments import EXPERIMENTS
 from motorque.studies.inpose.page import page
 from motorque.studies.inpose.pictures import draw_pictures
 from motorque.studies.inpose.results import Results
+from motorque.studies.inpose.runtime import Runtime
 from motorque.studies.inpose.setup import Setup
-from motorque.studies.inpose.tables import experiment_tables
+from motorque.studies.inpose.stills import SCALES, Stills
+from motorque.studies.inpose.tables import experiment_tables, paper_table
+from motorque.studies.inpose.verdicts import verdict_table
 
 PAGE = "index.html"
 
 
-def write_evaluation(setup: Setup, experiments: Sequence[Experiment], results: Results, out: Path) -> Path:
+@dataclass(frozen=True)
+class Extras:
+    """What there is beside tables of errors.
+
+    Args:
+        runtime: Times of methods, now or before.
+        stills: Stick figures and what each shows.
+    """
+
+    runtime: Runtime | None = None
+    stills: tuple[tuple[str, Stills], ...] = ()
+
+
+def write_evaluation(setup: Setup, names: Sequence[str], results: Results, out: Path, extras: Extras) -> Path:
     """Write tables, figures and the page.
 
     Args:
         setup: What was evaluated.
-        experiments: What was asked.
+        names: What was asked for now; what all results are there for from before is written too.
         results: What came out.
         out: The folder.
+        extras: What else there is.
 
     Returns:
         The page.
@@ -38,17 +58,40 @@ def write_evaluation(setup: Setup, experiments: Sequence[Experiment], results: R
         OutputError: It can't be written.
     """
     settings = described(setup, results)
+    experiments = [e for e in EXPERIMENTS if e.name in names or e.answered(results)]
     with OutputFolder(out) as folder:
-        tables = experiment_tables(experiments, results)
+        tables = [verdict_table(results, extras.runtime), *experiment_tables(experiments, results)]
+        tables += [paper_table(results), *([] if extras.runtime is None else [extras.runtime.table()])]
+        tables = [table for table in tables if table.rows]
         made = {"seed": str(setup.seed), "made by": settings["versions"]}
         for table in tables:
             table.write_csv(folder.path, made)
+        if extras.runtime is not None:
+            extras.runtime.save(folder.path / runtime.FILE)
         told = "; ".join(f"{what}: {settings[what]}" for what in ("weights", "people", "versions"))
         pictures = draw_pictures(experiments, results, folder.path, told)
+        pictures |= draw_stills(extras.stills, folder.path, told)
         html = page(tables, pictures, folder.path, settings=settings, draws=intervals.DRAWS)
         (folder.path / PAGE).write_text(html, encoding="utf-8")
         (folder.path / "settings.json").write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return out / PAGE
+
+
+def draw_stills(all_: Sequence[tuple[str, Stills]], folder: Path, told: str) -> dict[str, str]:
+    """Draw stick figures; captions by file name."""
+    made = {}
+    for number, (what, stills) in enumerate(all_, 1):
+        columns = len(stills.methods)
+        caption = (
+            f"{what}: {stills.recording} at {', '.join(f'{t:.2f}' for t in stills.times)} s, whole body × "
+            f"{', '.join(f'{s:g}' for s in SCALES)}, all drawn at one size. Grey: the true body; blue, with the left "
+            "limbs in red: the found one, its head put on the true one; numbers: MPJPE of these frames."
+        )
+        path = folder / f"stills_{number}.png"
+        size: dict[str, Any] = {"width": 2.6 * columns, "height": 5.2, "rows": len(SCALES), "columns": columns}
+        figure(stills.draw(), path, told=f"{caption} {told}", **size)
+        made[path.name] = caption
+    return made
 
 
 def described(setup: Setup, results: Results) -> dict[str, str]:
