@@ -192,7 +192,7 @@ def test_a_window_is_told_as_in_training(
     local: bool, library: Library, said_by_noise: tuple[PriorNetwork, RegressionNetwork]
 ) -> None:
     """One step from noise is the network's answer to the batch that training would have made, turned back."""
-    network, regression = said_by_noise
+    network, _ = said_by_noise
     given, six = recording(library, WINDOW)
     own = on_default_body(library)
     windows = Windows(own, own.movements[:1])
@@ -204,8 +204,10 @@ def test_a_window_is_told_as_in_training(
     whole = global_matrices if local else matrices
     expected = whole(turn(answer, -angle)[0].double())
     assert torch.allclose(BoDiffusion("", network, local, steps=1, smooth=0.0).pose(given, seed=7), expected, atol=2e-4)
-    spoken = regression(told).rotations
-    expected = global_matrices(turned_roots(spoken, -angle)[0].double())
+    regression = RegressionNetwork(dataclasses.replace(SIZES["tiny"], local=local))
+    regression.load_state_dict(said_by_noise[1].state_dict())
+    regression.eval().requires_grad_(False)
+    expected = whole(turn(regression(told).rotations, -angle)[0].double())
     assert torch.allclose(Regression(regression).pose(given), expected, atol=2e-4)
 
 
@@ -271,7 +273,9 @@ def test_errors_are_angles_and_centimetres() -> None:
     assert foot > 0 and errors(off, true)["cm"] == pytest.approx(100 * 2 * (2 * shank) / 22, rel=1e-5)
 
 
-def test_the_regression_learns(library: Library) -> None:
+@pytest.mark.parametrize("local", [False, True])
+def test_the_regression_learns(local: bool, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SIZES, "tiny", dataclasses.replace(SIZES["tiny"], local=local))
     own = on_default_body(library)
     windows = Windows(own, own.movements)
     batch = watched_batch(windows, placed=True, where=THREE, bare=True)
@@ -282,7 +286,8 @@ def test_the_regression_learns(library: Library) -> None:
 
     @torch.no_grad()
     def reached() -> dict[str, float]:
-        return errors(global_matrices(network(batch.told).rotations), matrices(batch.clean))
+        whole = global_matrices if local else matrices
+        return errors(whole(network(batch.told).rotations), matrices(batch.clean))
 
     before = reached()
     for _ in range(40):

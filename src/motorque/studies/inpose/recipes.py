@@ -190,7 +190,7 @@ REGRESSION = Recipe(
     regression_loss,
     _regression_figures,
     partial(save_weights, kind=kind_of("regression")),
-    lambda size: (1e-3, 0.998),
+    lambda size: (2e-3, 0.998),
     on_default_body,
 )
 RECIPES = {recipe.name: recipe for recipe in (PRIOR, BODIFFUSION_GLOBAL, BODIFFUSION_LOCAL, REGRESSION)}
