@@ -159,8 +159,9 @@ def test_a_killed_evaluation_goes_on_where_it_was(
 
     again = (out / FILE).read_text().splitlines(keepends=True)
     assert again[: len(kept)] == kept  # nothing is computed twice
-    timeless = [[line.split(",")[:6], line.split(",")[7:]] for line in lines]
-    assert [[line.split(",")[:6], line.split(",")[7:]] for line in again] == timeless
+    timed = COLUMNS.index("cpu_s")
+    before, after = ([row[:timed] + row[timed + 1 :] for row in csv.reader(text)] for text in (lines, again))
+    assert after == before
     assert (out / "scales.csv").read_text() == (evaluated / "scales.csv").read_text()
 
 
@@ -295,6 +296,6 @@ def test_several_processes_find_the_same(weights: Path, library: Library, evalua
     experiment = Experiment("few", "Few", (DEFAULT,), cast.SHIPPED)
     run(setup, (experiment,), found, workers=2)
     alone = Results(evaluated / FILE)
-    assert len(found.rows) == 8
+    assert len(found.rows) == 2 * len(cast.SHIPPED)
     for key, row in found.rows.items():
         assert alone.rows[key].measures.mpjpe == pytest.approx(row.measures.mpjpe, rel=1e-5)

@@ -170,20 +170,13 @@ class InPose:
         check_plausible(tracks, up=up, convention=convention, journal=journal)
         tracks = at_60_hz(tracks, journal=journal)
         say_few(tracks, journal)
-        measured, settings = settings.quieter(measured_of(tracks, rest, floor=floor, journal=journal))
-        six = sample_recording(
+        turns, measured, settings = drawn_from(
             self.network,
-            measured,
+            measured_of(tracks, rest, floor=floor, journal=journal),
+            settings,
             seeds=[seed + number for number in range(n)],
-            steps=settings.steps,
-            guidance=settings.guidance,
-            strength=settings.strength,
-            slide=settings.slide,
-            even=settings.even,
-            smooth=settings.smooth,
             progress=progress,
         )
-        turns = finished(matrices(six.double()), measured, settings)
         pelvis = np.stack([pelvis_of(sample, measured, rest, root=settings.root) for sample in turns.numpy()])
         pelvis[..., 1] += floor or 0.0
         measured = replace(measured, points=measured.points + torch.tensor([0.0, floor or 0.0, 0.0]))
@@ -220,6 +213,43 @@ class InPose:
         return Stream(
             self.network, joints, rest, floor=floor, settings=settings, finish=finished, seed=seed, hop=hop, delay=delay
         )
+
+
+def drawn_from(
+    network: PriorNetwork,
+    measured: Measured,
+    settings: SamplingSettings,
+    *,
+    seeds: list[int],
+    progress: Progress = silent,
+) -> tuple[torch.Tensor, Measured, SamplingSettings]:
+    """Samples of a recording from beginning to end: what all that draws bodies offline calls.
+
+    Args:
+        network: The prior.
+        measured: What sensors say.
+        settings: How.
+        seeds: One for each sample.
+        progress: Told how far it is.
+
+    Returns:
+        Global rotations, shape [n, T, 22, 3, 3], and the measurements and settings that they were closed with, noise
+        taken out.
+    """
+    measured, settings = settings.quieter(measured)
+    six = sample_recording(
+        network,
+        measured,
+        seeds=seeds,
+        steps=settings.steps,
+        guidance=settings.guidance,
+        strength=settings.strength,
+        slide=settings.slide,
+        even=settings.even,
+        smooth=settings.smooth,
+        progress=progress,
+    )
+    return finished(matrices(six.double()), measured, settings), measured, settings
 
 
 def finished(turns: torch.Tensor, measured: Measured, settings: SamplingSettings) -> torch.Tensor:

@@ -18,6 +18,7 @@ from motorque.studies.inpose.methods import InPoseMethod, MeanPose, Method
 from motorque.studies.inpose.regression import Regression
 
 INPOSE, HEAD = "InPose", "InPose (head)"
+MEAN_OF_4 = "InPose (head), mean of 4"
 PAPER_INPOSE, PAPER_HEAD = "InPose, as the paper", "InPose (head), as the paper"
 UNTOLD = "InPose (head), noise not told"
 ALONE, ALONE_HEAD = "prior, rotations only", "prior, rotations and head"
@@ -27,7 +28,7 @@ GRADIENT = "InPose (head), plain gradient"
 THEOREM = "InPose (head), Theorem 1"
 FOUND_BONES, FEET = "InPose (head), bones found", "InPose (head), feet on the floor"
 STEPS_10, STEPS_50 = "InPose (head), 10 steps", "InPose (head), 50 steps"
-SHIPPED = (INPOSE, HEAD, PRIOR_IK, MEAN_IK)
+SHIPPED = (INPOSE, HEAD, MEAN_OF_4, PRIOR_IK, MEAN_IK)
 """Methods of the main tables that need no weights but the prior's."""
 GLOBAL, LOCAL, REGRESSION = "BoDiffusion (Global)", "BoDiffusion (Local)", "regression"
 BASELINES = {"bodiffusion-global": GLOBAL, "bodiffusion-local": LOCAL, "regression": REGRESSION}
@@ -63,6 +64,7 @@ def variants(network: PriorNetwork) -> dict[str, Method]:
     methods: list[Method] = [
         InPoseMethod(INPOSE, network),
         InPoseMethod(HEAD, network, head=True),
+        InPoseMethod(MEAN_OF_4, network, head=True, samples=4),
         InPoseMethod(UNTOLD, network, head=True, knows_noise=False),
         InPoseMethod(PAPER_INPOSE, network, PAPER, knows_noise=False),
         InPoseMethod(PAPER_HEAD, network, PAPER, head=True, knows_noise=False),

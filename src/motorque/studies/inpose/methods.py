@@ -10,8 +10,8 @@ from torch import Tensor
 
 from motorque.estimators.inpose.closing import closed
 from motorque.estimators.inpose.heading import heading, turned
-from motorque.estimators.inpose.inpose import FAST, SamplingSettings, finished
-from motorque.estimators.inpose.long_sampling import Measured, sample_recording
+from motorque.estimators.inpose.inpose import FAST, SamplingSettings, drawn_from, finished
+from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.tree import HEAD, matrices
 from motorque.studies.inpose.protocol import Condition
@@ -62,6 +62,7 @@ class InPoseMethod:
         settings: How it is sampled.
         head: Whether the prior is told where the head is.
         knows_noise: Whether settings are told the noise of places and rotations, as a user may tell it.
+        samples: How many are drawn; of several the mean is taken and closed again, as ``motorque sensors`` does.
     """
 
     name: str
@@ -69,6 +70,7 @@ class InPoseMethod:
     settings: SamplingSettings = FAST
     head: bool = False
     knows_noise: bool = True
+    samples: int = 1
 
     @property
     def knows_bones(self) -> bool:
@@ -88,19 +90,12 @@ class InPoseMethod:
 
     def pose(self, measured: Measured, *, seed: int) -> Tensor:
         """See :class:`Method`."""
-        quiet, settings = self.settings.quieter(replace(measured, placed=measured.placed and self.head))
-        six = sample_recording(
-            self.network,
-            quiet,
-            seeds=[seed],
-            steps=settings.steps,
-            guidance=settings.guidance,
-            strength=settings.strength,
-            slide=settings.slide,
-            even=settings.even,
-            smooth=settings.smooth,
-        )
-        return finished(matrices(six.double()), quiet, settings)[0]
+        measured = replace(measured, placed=measured.placed and self.head)
+        seeds = [seed + number for number in range(self.samples)]
+        turns, quiet, settings = drawn_from(self.network, measured, self.settings, seeds=seeds)
+        if self.samples == 1:
+            return turns[0]
+        return finished(nearest_rotations(turns.mean(dim=0))[None], quiet, settings)[0]
 
 
 @dataclass(frozen=True)
@@ -130,3 +125,10 @@ class MeanPose:
             seen=measured.seen,
             rounds=IK_ROUNDS,
         )
+
+
+def nearest_rotations(values: Tensor) -> Tensor:
+    """The rotations nearest to matrices, such as means of some, [..., 3, 3] → the same shape."""
+    u, _, vt = torch.linalg.svd(values)
+    u = torch.cat([u[..., :2], u[..., 2:] * torch.linalg.det(u @ vt)[..., None, None]], dim=-1)
+    return u @ vt

@@ -24,6 +24,7 @@ Picture = tuple[str, str, Draw, dict[str, Any]]
 STYLE: dict[str, dict[str, Any]] = {
     cast.INPOSE: {"color": "#56B4E9", "marker": "o"},
     cast.HEAD: {"color": "#0072B2", "marker": "s"},
+    cast.MEAN_OF_4: {"color": "#003A5C", "marker": "P"},
     cast.UNTOLD: {"color": "#0072B2", "marker": "s", "linestyle": ":", "fillstyle": "none"},
     cast.PRIOR_IK: {"color": "#009E73", "marker": "^", "linestyle": "--"},
     cast.MEAN_IK: {"color": "#555555", "marker": "v", "linestyle": "--"},

@@ -78,6 +78,7 @@ class Bench:
             settings = method.settings if isinstance(method, InPoseMethod) else method
             guidance = settings.guidance
             steps += settings.steps * (2.5 if guidance is not None and guidance.jacobian else 1.0)
+            steps *= method.samples if isinstance(method, InPoseMethod) else 1
         return steps * len(self.trials[job.part][job.trial].pelvis)
 
 
