@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.conditions import Conditions, conditions
 from motorque.estimators.inpose.heading import forward_angle, turned
+from motorque.estimators.inpose.inpose import SMOOTH
 from motorque.estimators.inpose.long_sampling import TOGETHER, Measured, starts
 from motorque.estimators.inpose.tree import HEAD, THREE, WINDOW, matrices
 from motorque.studies.inpose.baseline_weights import load_regression
@@ -25,11 +27,14 @@ class Regression:
     Args:
         network: Its network.
         name: What it is called.
+        smooth: Standard deviation of the Gaussian by which rotations are smoothed over time [frames], as InPose's
+            samples are, whose default it is.
     """
 
     network: RegressionNetwork
     name: str = "Regression"
     knows_bones: bool = False
+    smooth: float = SMOOTH
 
     @classmethod
     def load(cls, path: str | Path) -> Regression:
@@ -66,4 +71,9 @@ class Regression:
             turns = whole(said.rotations.double())
             world = turned(torch.cat([turns[..., 0], turns[..., 1]], dim=-1), -angle[some].double())
             total.index_add_(0, rows[some].flatten(), (world * share[:, None, None]).flatten(0, 1))
+        if self.smooth > 0:
+            total = (
+                total / share.new_zeros(frames).index_add_(0, rows.flatten(), share.repeat(len(rows)))[:, None, None]
+            )
+            total = torch.from_numpy(gaussian_filter1d(total.numpy(), self.smooth, axis=0, mode="nearest"))
         return matrices(total)
