@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,14 +12,20 @@ import torch
 from torch import Tensor
 
 from inpose_people import person
+from motorque.cli import main
 from motorque.errors import DataError
 from motorque.estimators.inpose.bone_equations import FLOOR, HEIGHT, fit_to_turns, turn_covariance
 from motorque.estimators.inpose.bone_lengths import SIDES, Lengths, published_lengths, told_lengths, ways
 from motorque.estimators.inpose.closing import exp_vectors
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.long_sampling import Measured
+from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
+from motorque.estimators.inpose.stream import Body
 from motorque.estimators.inpose.tree import JOINTS, PARENTS, THREE, columns, global_rotations, places
+from motorque.estimators.inpose.weights import save_weights
 from motorque.journal import Journal
+from motorque.series.tracks import Tracks
 from motorque.skeleton.smpl import rest_joints
 
 ARMS = [JOINTS.index(f"{side}_{joint}") - 1 for side in ("left", "right") for joint in ("elbow", "wrist")]
@@ -178,3 +186,97 @@ def test_an_offset_without_a_turn_leaves_the_place_out_and_wrong_ones_are_refuse
     for given in ({"hed": (0, 0, 0)}, {"head": (0, 0)}, {"head": (0, 0, 7.0)}, {"head": (0, 0, float("nan"))}):
         with pytest.raises(DataError, match="offsets"):
             offsets_of(given)
+
+
+NAMES = tuple(JOINTS[j] for j in THREE)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny network that knows nothing but a standing person."""
+    torch.manual_seed(0)
+    mean = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, PriorNetwork(replace(TINY, target="residual"), mean=mean), {"step": 0})
+    return path
+
+
+def recorded(height: float) -> tuple[Tracks, Tensor]:
+    """What sensors on head and wrists of somebody who stands on the floor say, and the bones."""
+    poses = person(3, frames=90, height=height)
+    turns, pelvis = global_rotations(poses)
+    rest = usual(height)
+    points = places(torch.tensor(columns(turns)), rest, torch.tensor(pelvis)).numpy()
+    points[..., 1] -= points[:, [7, 8], 1].min(axis=1, keepdims=True) - 0.039 * height
+    own = list(THREE)
+    return Tracks(poses.times, NAMES, points[:, own], turns[:, own], "tracks.csv"), rest
+
+
+def test_bones_that_nobody_tells_are_found_and_those_that_are_told_are_kept(weights: Path) -> None:
+    prior, (tracks, rest) = InPose.load(weights), recorded(1.45)
+    journal = Journal()
+    found = prior.sample(tracks, None, 1, journal=journal)
+    assert found.rest_std is not None and (found.rest_std[1:] > 0.001).all()
+    assert any("left upper arm" in n.text for n in journal.notices)
+    standing = {}
+    for name, bones in (("found", torch.tensor(found.rest)), ("adult", usual(None)), ("true", rest)):
+        standing[name] = float(bones[15, 1] - bones[[7, 8], 1].mean())
+    assert abs(standing["found"] - standing["true"]) < 0.4 * abs(standing["adult"] - standing["true"])
+    kept = prior.sample(tracks, None, 1, fit_bones=False)
+    np.testing.assert_allclose(kept.rest[:22], usual(None).numpy(), atol=1e-9)
+    exact = prior.sample(tracks, rest.numpy(), 1)
+    np.testing.assert_allclose(exact.rest[:22], rest.numpy(), atol=1e-9)
+    assert kept.rest_std is None and exact.rest_std is None
+    doubted = prior.sample(tracks, rest.numpy(), 1, bones_error=0.03)
+    assert doubted.rest_std is not None and 0.001 < doubted.rest_std[18] < 0.03
+    with pytest.raises(DataError, match="error is said of lengths"):
+        prior.sample(tracks, 1.45, 1, bones_error=0.03)
+
+
+def test_a_sensor_beside_its_joint_is_as_good_as_one_in_it(weights: Path) -> None:
+    prior, (tracks, rest) = InPose.load(weights), recorded(1.7)
+    beside = replace(tracks, positions=tracks.positions.copy())
+    beside.positions[:, 0] += tracks.rotations[:, 0] @ np.array([0.0, 0.05, 0.1])
+    offsets = {"head": (0.0, 0.05, 0.1)}
+    one, other = prior.sample(tracks, rest.numpy(), 1), prior.sample(beside, rest.numpy(), 1, offsets=offsets)
+    np.testing.assert_allclose(other.positions, one.positions, atol=1e-4)
+    streams = [prior.stream(NAMES, rest.numpy()), prior.stream(NAMES, rest.numpy(), offsets=offsets)]
+    out: list[list[Body]] = [[], []]
+    for t in range(30):
+        for number, (stream, given) in enumerate(zip(streams, (tracks, beside), strict=True)):
+            out[number] += stream.push({n: (given.positions[t, i], given.rotations[t, i]) for i, n in enumerate(NAMES)})
+    assert len(out[0]) == len(out[1]) > 0
+    for a, b in zip(*out, strict=True):
+        np.testing.assert_allclose(a.pelvis, b.pelvis, atol=1e-4)
+
+
+def test_the_command_finds_bones_and_refuses_what_contradicts_itself(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracks, rest = recorded(1.6)
+    arrays = {f"{n}_p": tracks.positions[:, i] for i, n in enumerate(NAMES)}
+    arrays |= {f"{n}_d": columns(tracks.rotations[:, i]) for i, n in enumerate(NAMES)}
+    np.savez(tmp_path / "t.npz", time=tracks.times, **arrays)
+    (tmp_path / "b.json").write_text(json.dumps(rest.tolist()))
+    common = ["sensors", str(tmp_path / "t.npz"), "--weights", str(weights), "--samples", "2", "--quiet"]
+    out = tmp_path / "out"
+    told = ["--bones", str(tmp_path / "b.json"), "--bones-error", "3", "--offset", "head=0,0.01,0.02"]
+    assert main([*common, *told, "--offset-error", "2", "--out", str(out)]) == 0
+    about = json.loads((out / "summary.json").read_text())
+    assert 0.1 < about["rest_std_cm"][18] < 3
+    assert any("head's sensor was found" in notice["text"] for notice in about["notices"])
+    capsys.readouterr()
+    for extra, said in [
+        (["--bones-error", "3"], "none are given"),
+        (["--bones", str(tmp_path / "b.json"), "--bones-error", "3", "--no-fit-bones"], "leave one of them out"),
+        (["--bones-error", "300"], "give centimetres"),
+        (["--offset", "head=1,2"], "is no offset"),
+        (["--offset", "hed=0,0,0"], "no joint 'hed'"),
+        (["--offset", "head=0,0,0", "--offset", "head=0,0,0"], "given twice"),
+    ]:
+        try:
+            code = main([*common, *extra, "--out", str(tmp_path / "no")])
+        except SystemExit as error:
+            code = int(error.code or 0)
+        shown = capsys.readouterr().err.strip()
+        assert code == 2 and said in shown and "\n" not in shown and not (tmp_path / "no").exists()

@@ -15,6 +15,8 @@ from motorque.progress import Progress
 RESULTS = ("poses.npz", "std.csv", "summary.json")
 MOST_NOISE = 0.5
 """Largest noise of places that is meant in metres."""
+MOST_ERROR = 30.0
+"""Largest error of a length that is meant in centimetres."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +31,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
     parser.add_argument(
         "--bones", type=kind.one_of(".json"), metavar="BONES.json", help="lengths [m] or rest joints, by joint"
+    )
+    parser.add_argument(
+        "--bones-error", type=centimetres, metavar="CM", help="how far off each length in --bones is (std) [cm]; 0"
+    )
+    parser.add_argument(
+        "--fit-bones",
+        action=argparse.BooleanOptionalAction,
+        help="find bones from the recording; by default where they are not told, or with --bones-error",
     )
     parser.add_argument("--sex", type=kind.sex, metavar="SEX", help="f, m or unknown; the mean by default")
     parser.add_argument("--mass", type=kind.mass, metavar="KG", help="body mass [kg], for --analyze")
@@ -59,6 +69,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     axes.add_argument(
         "--floor", type=floor, default=0.0, metavar="M|none", help="height of the floor [m]; none if not known; 0"
     )
+    axes.add_argument(
+        "--offset",
+        type=offset,
+        action="append",
+        default=[],
+        metavar="JOINT=X,Y,Z",
+        help="where a sensor is in its joint's axes (x left, y up, z forward) [m], as head=0,0.05,0.1; in the joint",
+    )
+    axes.add_argument(
+        "--offset-error",
+        type=centimetres,
+        default=0.0,
+        metavar="CM",
+        help="how far off that is (std) [cm]; offsets are found from the recording if above 0; 0",
+    )
     parser.add_argument("--start", type=kind.number, metavar="S", help="leave out what is before this time [s]")
     parser.add_argument("--end", type=kind.number, metavar="S", help="leave out what is after this time [s]")
     parser.add_argument("--analyze", action="store_true", help="go on to joint torques and a report, in DIR/torques")
@@ -87,6 +112,23 @@ def angle(text: str) -> float:
     return math.radians(value)
 
 
+def centimetres(text: str) -> float:
+    """An error of a length, from centimetres [m]."""
+    value = kind.number(text)
+    if not 0 <= value <= MOST_ERROR:
+        raise argparse.ArgumentTypeError(f"{text} is no error of a length; give centimetres, 0 to {MOST_ERROR:g}")
+    return value / 100
+
+
+def offset(text: str) -> tuple[str, tuple[float, ...]]:
+    """A sensor's place in its joint's axes: the joint's name and three numbers [m]."""
+    name, equal, numbers = text.partition("=")
+    place = tuple(kind.number(part) for part in numbers.split(",")) if equal else ()
+    if len(place) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is no offset; give one as head=0,0.05,0.1, in metres")
+    return name, place
+
+
 def floor(text: str) -> float | None:
     """Height of the floor [m], or None where it is not known."""
     return None if text == "none" else kind.number(text)
@@ -97,6 +139,13 @@ def sensors(options: argparse.Namespace, journal: Journal, progress: Progress) -
     kind.check_interval(options.start, options.end)
     if options.paper and (options.noise is not None or options.steps is not None):
         raise DataError("--paper: fixes the steps and how noise is weighed; leave --steps and --noise out")
+    if options.bones_error is not None and options.bones is None:
+        raise DataError("--bones-error: is of lengths in --bones, and none are given; leave it out")
+    if options.bones_error and options.fit_bones is False:
+        raise DataError("--no-fit-bones: takes bones as told, whatever --bones-error is; leave one of them out")
+    twice = [name for name, _ in options.offset if [other for other, _ in options.offset].count(name) > 1]
+    if twice:
+        raise DataError(f"--offset: {twice[0]}'s is given twice")
     for name in RESULTS:
         if (options.out / name).exists() and (options.out / name).samefile(options.tracks):
             raise OutputError(
@@ -130,6 +179,10 @@ def sensors(options: argparse.Namespace, journal: Journal, progress: Progress) -
         t_pose=options.t_pose,
         units=options.units,
         floor=options.floor,
+        bones_error=options.bones_error,
+        fit_bones=options.fit_bones,
+        offsets=dict(options.offset),
+        offset_error=options.offset_error,
         start=options.start,
         end=options.end,
         analyze=options.analyze,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,10 @@ def sensors_step(
     t_pose: float | None = None,
     units: Units | None = None,
     floor: float | None = 0.0,
+    bones_error: float | None = None,
+    fit_bones: bool | None = None,
+    offsets: Mapping[str, Sequence[float]] | None = None,
+    offset_error: float = 0.0,
     start: float | None = None,
     end: float | None = None,
     analyze: bool = False,
@@ -74,6 +79,10 @@ def sensors_step(
         t_pose: A time at which the person stands in the T-pose [s].
         units: Of places; found if not given.
         floor: Height of the floor [m]; None if it is not known.
+        bones_error: Standard deviation of each told length [m].
+        fit_bones: Whether bones are found from the recording; by default where they are not told, or with an error.
+        offsets: Where sensors are in their joints' axes [m], by joint.
+        offset_error: How far off that is in each direction [m]; found from the recording if above zero.
         start: First time [s].
         end: Last time [s].
         analyze: Whether `motorque torques` goes on with the poses.
@@ -107,6 +116,10 @@ def sensors_step(
             t_pose=t_pose,
             units=units,
             floor=floor,
+            bones_error=bones_error,
+            fit_bones=fit_bones,
+            offsets=offsets,
+            offset_error=offset_error,
             journal=journal,
             progress=lambda what, done: progress(what, 0.95 * share * done),
         )
@@ -126,6 +139,7 @@ def sensors_step(
             "settings": asdict(settings),
             "weights": {key: prior.about[key] for key in ("motorque", "step", "data") if key in prior.about},
             "rest_joints_m": np.round(mean.rest, 5).tolist(),
+            "rest_std_cm": None if mean.rest_std is None else np.round(100.0 * mean.rest_std, 3).tolist(),
             "std_deg": _by_joint(np.degrees(drawn.spread)),
             "std_cm": _by_joint(100.0 * drawn.place_spread),
             "off_sensors_cm": _misses(drawn, mean),

@@ -33,6 +33,7 @@ class Bodies:
         source: What they were found from.
         measured: What sensors said, in these bodies' world.
         settings: How they were sampled.
+        rest_std: How sure the bone that ends in each joint is [m], shape [22], where bones were found.
     """
 
     times: Array
@@ -44,6 +45,7 @@ class Bodies:
     source: str = ""
     measured: Measured | None = None
     settings: Any = None
+    rest_std: Array | None = None
 
     @property
     def positions(self) -> Array:

@@ -10,29 +10,131 @@ and the most likely lengths are found by Gauss and Newton's method. Frames near 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import roma
 import torch
 from torch import Tensor
 
+from motorque.errors import DataError
 from motorque.estimators.inpose.bone_equations import FittedBones, fit_to_turns
-from motorque.estimators.inpose.bone_lengths import Lengths
+from motorque.estimators.inpose.bone_lengths import ADULTS, Lengths, published_lengths, told_lengths
 from motorque.estimators.inpose.conditions import Conditions, conditions
 from motorque.estimators.inpose.diffusion import Diffusion
 from motorque.estimators.inpose.heading import forward_angle, turned
 from motorque.estimators.inpose.long_sampling import TOGETHER, Measured
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.sampling import sample
+from motorque.estimators.inpose.sensor_offsets import at_joints
 from motorque.estimators.inpose.tree import JOINTS, RATE, WINDOW, matrices
+from motorque.journal import Journal
 from motorque.progress import Progress, silent
 
+Told = Literal["lengths", "stature", "nothing"]
+"""What somebody was told of bones."""
 MOST = 40
 """Windows that are looked at; spread over the recording where it has more."""
+MOST_DOUBT = 0.3
+"""Largest error of a length or an offset that is meant in metres."""
 EVERY = 10
 """Frames from one that is looked at to the next within a window."""
+STATURE = 0.02
+"""Standard deviation of a told stature as a share of it: 3 cm, with shoes or without."""
+DOUBT = 0.02
+"""Standard deviation of told lengths that are to be found, where nobody says it [m]."""
 APART = 3.0
 """Frames so far apart are off independently of each other [s]. On watched people errors of trunk and arms are still
 alike to 0.75 and 0.4 after 0.7 s; with 1 s in place of 3 lengths come out worse than they were told."""
+
+
+@dataclass(frozen=True)
+class BoneDoubts:
+    """How far bones and sensors' places on them are to be doubted.
+
+    Args:
+        told: What was told of bones: ``lengths``, a ``stature`` or ``nothing``.
+        error: Standard deviation of each told length [m]; None if it is not said.
+        fit: Whether bones are found from the recording; None: wherever they are not told, or with an error.
+        offset_error: Standard deviation of where sensors sit about their joints, in each direction [m].
+
+    Raises:
+        DataError: An error that can't be, or is said of what was not told.
+    """
+
+    told: Told = "lengths"
+    error: float | None = None
+    fit: bool | None = None
+    offset_error: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.error is not None and self.told != "lengths":
+            raise DataError("bones: an error is said of lengths, and none is told; give the bones or leave it out")
+        if self.error is not None and not 0 <= self.error <= MOST_DOUBT:
+            raise DataError(f"bones: an error of {self.error:g} m can't be; give 0 to {MOST_DOUBT:g} m")
+        if not 0 <= self.offset_error <= MOST_DOUBT:
+            raise DataError(f"offsets: an error of {self.offset_error:g} m can't be; give 0 to {MOST_DOUBT:g} m")
+
+    def known(self, rest: Tensor) -> Lengths | None:
+        """What is known of bones before anybody moves, by rest joints as told; None if there is nothing to find."""
+        if self.told == "lengths":
+            error = self.error if self.error is not None else DOUBT if self.fit else 0.0
+            if (error > 0 and self.fit is not False) or self.offset_error > 0:
+                return told_lengths(rest, 0.0 if self.fit is False else error)
+            return None
+        if self.fit is False:
+            return told_lengths(rest, 0.0) if self.offset_error > 0 else None
+        return published_lengths(rest, STATURE if self.told == "stature" else ADULTS)
+
+
+def with_bones_found(
+    network: PriorNetwork,
+    measured: Measured,
+    doubts: BoneDoubts,
+    *,
+    noise: float = 0.002,
+    seed: int = 0,
+    journal: Journal,
+    progress: Progress = silent,
+) -> tuple[Measured, FittedBones | None]:
+    """Measurements with bones, and places of joints, as the recording has them.
+
+    Args:
+        network: The prior.
+        measured: What sensors say, and bones as told.
+        doubts: How far those are to be doubted.
+        noise: Standard deviation of places in each direction [m].
+        seed: Of the first sample.
+        journal: Where it is recorded what was found.
+        progress: Told how far it is.
+
+    Returns:
+        The measurements, and what was found; None if nothing was to be.
+    """
+    known = doubts.known(measured.rest)
+    if known is None:
+        return measured, None
+    if int(measured.there.any(dim=0).sum()) < 2 and not measured.placed:
+        journal.warn("bones can't be found from fewer than two places; they are left as told, or as published")
+        return measured, None
+    if doubts.told == "lengths" and doubts.error is None and doubts.fit:
+        journal.assume(f"nobody says how far off the bones are: {100 * DOUBT:g} cm each; give --bones-error")
+    found = fitted_bones(
+        network, measured, known, offset_error=doubts.offset_error, noise=noise, seed=seed, progress=progress
+    )
+    arms = ", ".join(
+        f"{name} {100 * float(found.lengths.mean[JOINTS.index(f'left_{joint}') - 1]):.1f} ± "
+        f"{100 * float(found.std[JOINTS.index(f'left_{joint}')]):.1f} cm"
+        for name, joint in (("left upper arm", "elbow"), ("forearm", "wrist"), ("thigh", "knee"))
+    )
+    journal.info(f"bones were found from the recording: {arms}")
+    if doubts.offset_error > 0:
+        measured = at_joints(measured, found.offsets, journal=journal)
+        for joint in found.offsets.norm(dim=-1).nonzero()[:, 0].tolist():
+            place, std = (100 * value[joint].numpy() for value in (found.offsets, found.offsets_std))
+            said = ", ".join(f"{x:.1f} ± {s:.1f}" for x, s in zip(place, std, strict=True))
+            journal.info(f"{JOINTS[joint]}'s sensor was found {said} cm from where it was told, in the joint's axes")
+    return replace(measured, rest=found.rest), found
 
 
 def fitted_bones(

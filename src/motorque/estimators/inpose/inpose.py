@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.bodies import Bodies, pelvis_of
+from motorque.estimators.inpose.bone_fit import BoneDoubts, Told, with_bones_found
 from motorque.estimators.inpose.closing import SURE, closed
 from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.noisy_places import LEAST, left_over, smoothed
+from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
 from motorque.estimators.inpose.sensors import (
     Convention,
     Units,
@@ -134,6 +137,10 @@ class InPose:
         t_pose: float | None = None,
         units: Units | None = None,
         floor: float | None = 0.0,
+        bones_error: float | None = None,
+        fit_bones: bool | None = None,
+        offsets: Mapping[str, Sequence[float]] | None = None,
+        offset_error: float = 0.0,
         journal: Journal | None = None,
         progress: Progress = silent,
     ) -> Bodies:
@@ -141,7 +148,8 @@ class InPose:
 
         Args:
             sensors: Places and rotations of any of the 22 joints.
-            bones: Rest joints [m], shape [22 or 24, 3], or the stature [m] for published proportions.
+            bones: Rest joints [m], shape [22 or 24, 3], or the stature [m] for published proportions, or None if
+                nothing is known.
             n: Number of samples.
             seed: Of the first sample; the next has the next. A sample depends on nothing else that is random.
             settings: How.
@@ -152,6 +160,10 @@ class InPose:
             units: Unit of places; found if not given.
             floor: Height of the floor along ``up`` [m]; None if it is not known: then the prior is not told how high
                 the head is.
+            bones_error: Standard deviation of each told length [m]; 0 by default.
+            fit_bones: Whether bones are found from the recording; by default where they are not told, or with an error.
+            offsets: Where sensors are in their joints' axes [m], by joint; in the joint by default.
+            offset_error: How far off that is in each direction [m]; offsets are found from the recording if above zero.
             journal: Where assumptions, repairs and doubts are recorded.
             progress: Told how far it is.
 
@@ -165,22 +177,28 @@ class InPose:
             raise DataError(f"sampling: {n} samples can't be; give 1 or more")
         journal = Journal() if journal is None else journal
         rest, height = bones_of(bones, sex=sex, journal=journal)
+        told: Told = "nothing" if bones is None else "stature" if height is not None else "lengths"
+        doubts = BoneDoubts(told, bones_error, fit_bones, offset_error)
         tracks = in_metres(in_smpls_world(sensors, up=up, convention=convention, t_pose=t_pose), rest, units=units,
                            journal=journal)  # fmt: skip
         check_plausible(tracks, up=up, convention=convention, journal=journal)
         tracks = at_60_hz(tracks, journal=journal)
         say_few(tracks, journal)
+        measured = measured_of(tracks, rest, floor=floor, journal=journal)
+        measured = at_joints(measured, offsets_of(offsets or {}), journal=journal)
+        measured, found = with_bones_found(
+            self.network, measured, doubts, noise=settings.noise, seed=seed, journal=journal
+        )
+        if found is not None:
+            rest = complete(measured.rest.double().numpy())
         turns, measured, settings = drawn_from(
-            self.network,
-            measured_of(tracks, rest, floor=floor, journal=journal),
-            settings,
-            seeds=[seed + number for number in range(n)],
-            progress=progress,
+            self.network, measured, settings, seeds=[seed + number for number in range(n)], progress=progress
         )
         pelvis = np.stack([pelvis_of(sample, measured, rest, root=settings.root) for sample in turns.numpy()])
         pelvis[..., 1] += floor or 0.0
         measured = replace(measured, points=measured.points + torch.tensor([0.0, floor or 0.0, 0.0]))
-        return Bodies(tracks.times, turns.numpy(), pelvis, rest, sex, height, sensors.source, measured, settings)
+        std = None if found is None else found.std.numpy()
+        return Bodies(tracks.times, turns.numpy(), pelvis, rest, sex, height, sensors.source, measured, settings, std)
 
     def stream(
         self,
@@ -189,6 +207,7 @@ class InPose:
         *,
         sex: Sex = "unknown",
         floor: float | None = 0.0,
+        offsets: Mapping[str, Sequence[float]] | None = None,
         settings: SamplingSettings = FAST,
         seed: int = 0,
         hop: int = 6,
@@ -198,9 +217,11 @@ class InPose:
 
         Args:
             joints: Which joints are tracked.
-            bones: Rest joints [m], or the stature [m].
+            bones: Rest joints [m], or the stature [m]; a stream does not find them, but takes what a recording told
+                (``rest`` of :meth:`sample`'s bodies).
             sex: Whose proportions, where bones are a stature.
             floor: Height of the floor [m]; None if it is not known.
+            offsets: Where sensors are in their joints' axes [m], by joint; in the joint by default.
             settings: How.
             seed: Of the noise.
             hop: Frames between two looks at the last 41.
@@ -211,7 +232,16 @@ class InPose:
         """
         rest, _ = bones_of(bones, sex=sex, journal=Journal())
         return Stream(
-            self.network, joints, rest, floor=floor, settings=settings, finish=finished, seed=seed, hop=hop, delay=delay
+            self.network,
+            joints,
+            rest,
+            floor=floor,
+            settings=settings,
+            finish=finished,
+            seed=seed,
+            hop=hop,
+            delay=delay,
+            offsets=offsets_of(offsets or {}),
         )
 
 
@@ -283,7 +313,7 @@ def refit(drawn: Bodies) -> Bodies:
 def bones_of(bones: Array | float | None, *, sex: Sex, journal: Journal) -> tuple[Array, float | None]:
     """Rest joints from the pelvis on, shape [24, 3], and the stature if that is what was given."""
     if bones is None:
-        journal.assume("nobody says how long the bones are: those of an average adult; give --height or --bones")
+        journal.assume("nobody says how long the bones are: an average adult's proportions; give --height or --bones")
     if bones is None or isinstance(bones, float | int):
         if bones is not None and not 0.4 < bones < 2.8:
             raise DataError(f"a height of {bones:g} m is no person's; give it in metres")

@@ -14,6 +14,7 @@ from motorque.errors import DataError
 from motorque.estimators.inpose.bodies import pelvis_of
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
+from motorque.estimators.inpose.sensor_offsets import at_joints
 from motorque.estimators.inpose.tree import JOINTS, RATE, WINDOW, matrices
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Stream:
         seed: Of the noise.
         hop: Frames between two looks.
         delay: Frames that the newest body is behind the newest frame at a look.
+        offsets: Where sensors are in their joints' axes [m], shape [22, 3]; in the joints by default.
 
     Raises:
         DataError: There is no such joint, or hop and delay are not within a window.
@@ -69,6 +71,7 @@ class Stream:
         seed: int,
         hop: int,
         delay: int,
+        offsets: Tensor | None = None,
     ) -> None:
         unknown = [name for name in joints if name not in JOINTS]
         if unknown or not joints or len(set(joints)) < len(joints):
@@ -78,6 +81,7 @@ class Stream:
         self.network, self.settings, self.finish = network, settings, finish
         self.joints, self.rest, self.floor = joints, rest, floor
         self.seed, self.hop, self.delay = seed, hop, delay
+        self.offsets = torch.zeros(len(JOINTS), 3) if offsets is None else offsets
         self._frames = 0
         self._out = 0
         self._six = torch.zeros(WINDOW, len(JOINTS), 6)
@@ -140,6 +144,7 @@ class Stream:
             torch.tensor(self.rest[: len(JOINTS)], dtype=torch.float32),
             self.floor is not None,
         )
+        window = at_joints(window, self.offsets.double())
         noise = torch.stack([self._noise(first + number) for number in range(known)])
         window, settings = self.settings.quieter(window)
         six = sample_recording(
