@@ -54,11 +54,11 @@ def told_places(
     """
     kind = torch.rand(size, generator=generator)
     edges = torch.tensor(shares).cumsum(0)
-    seen, placed = torch.zeros(size, len(JOINTS), dtype=torch.bool), torch.zeros(size, len(JOINTS), dtype=torch.bool)
-    seen[:, list(THREE)] = (kind < edges[2])[:, None]
-    placed[:, list(THREE)] = (kind < edges[0])[:, None]
-    placed[:, HEAD] = kind < edges[1]
-    return tuple(part[:, None].expand(size, frames, len(JOINTS)).clone() for part in (seen, placed))  # type: ignore[return-value]
+    seen, placed = torch.zeros(2, size, frames, len(JOINTS), dtype=torch.bool)
+    seen[..., list(THREE)] = (kind < edges[2])[:, None, None]
+    placed[..., list(THREE)] = (kind < edges[0])[:, None, None]
+    placed[..., HEAD] = (kind < edges[1])[:, None]
+    return seen, placed
 
 
 def errors(turns: Tensor, true: Tensor) -> dict[str, float]:
