@@ -12,8 +12,8 @@ from motorque.errors import DataError, FileFormatError
 from motorque.journal import Journal
 from motorque.progress import Progress
 
-SECONDS = 3.0
-"""Of each recording: all experiments then take about a quarter of an hour of two cores."""
+SECONDS = 2.0
+"""Of each recording: all experiments then take about twenty minutes of two cores, trained baselines too."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

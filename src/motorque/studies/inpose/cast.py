@@ -14,8 +14,9 @@ from motorque.estimators.inpose.tree import HEAD as HEAD_JOINT
 from motorque.estimators.inpose.weights import load_weights
 from motorque.studies.inpose.baseline_weights import load_diffusion, load_regression
 from motorque.studies.inpose.bodiffusion import BoDiffusion
-from motorque.studies.inpose.methods import InPoseMethod, MeanPose, Method
+from motorque.studies.inpose.methods import InPoseMethod, MeanOf, MeanPose, Method
 from motorque.studies.inpose.regression import Regression
+from motorque.studies.inpose.unsure_bones import DefaultBones, FoundBones
 
 INPOSE, HEAD = "InPose", "InPose (head)"
 MEAN_OF_4 = "InPose (head), mean of 4"
@@ -27,12 +28,16 @@ MEAN_IK = "mean pose + IK"
 GRADIENT = "InPose (head), plain gradient"
 THEOREM = "InPose (head), Theorem 1"
 FOUND_BONES, FEET = "InPose (head), bones found", "InPose (head), feet on the floor"
+UNKNOWN_BONES, DEFAULT_BONES = "InPose (head), bones unknown and found", "InPose (head), default bones for everybody"
 STEPS_10, STEPS_50 = "InPose (head), 10 steps", "InPose (head), 50 steps"
 SHIPPED = (INPOSE, HEAD, MEAN_OF_4, PRIOR_IK, MEAN_IK)
 """Methods of the main tables that need no weights but the prior's."""
 GLOBAL, LOCAL, REGRESSION = "BoDiffusion (Global)", "BoDiffusion (Local)", "regression"
 BASELINES = {"bodiffusion-global": GLOBAL, "bodiffusion-local": LOCAL, "regression": REGRESSION}
 """Trained baselines, by the names that ``motorque train inpose --method`` has for them."""
+GLOBAL_4, LOCAL_4 = "BoDiffusion (Global), mean of 4", "BoDiffusion (Local), mean of 4"
+BLIND = (GLOBAL, LOCAL, GLOBAL_4, LOCAL_4, REGRESSION)
+"""Baselines that know of no bones, as they are and as the mean of samples."""
 GLOBAL_TURNS = "BoDiffusion (Global), rotations only"
 LOCAL_PSEUDO, LOCAL_GRADIENT = "BoDiffusion (Local, head), guided", "BoDiffusion (Local, head), plain gradient"
 PAPER_GRADIENT = GuidanceSettings(kind="gradient", scale=PAPER_GUIDANCE.scale)
@@ -72,6 +77,9 @@ def variants(network: PriorNetwork) -> dict[str, Method]:
         InPoseMethod(THEOREM, network, theorem, head=True),
         InPoseMethod(STEPS_10, network, replace(FAST, steps=10), head=True),
         InPoseMethod(STEPS_50, network, replace(FAST, steps=50), head=True),
+        FoundBones(FOUND_BONES, InPoseMethod(HEAD, network, head=True)),
+        FoundBones(UNKNOWN_BONES, InPoseMethod(HEAD, network, head=True), told=False),
+        DefaultBones(DEFAULT_BONES, InPoseMethod(HEAD, network, head=True)),
         InPoseMethod(ALONE, network, open_),
         InPoseMethod(ALONE_HEAD, network, open_, head=True),
         InPoseMethod(PRIOR_IK, network, replace(FAST, guidance=None), head=True),
@@ -93,7 +101,8 @@ def trained(name: str, path: Path) -> list[Method]:
     if name == "regression":
         return [Regression(load_regression(path)[0], BASELINES[name])]
     network, local = load_diffusion(path, name)[0], name == "bodiffusion-local"
-    found: list[Method] = [BoDiffusion(BASELINES[name], network, local)]
+    one = BoDiffusion(BASELINES[name], network, local)
+    found: list[Method] = [one, MeanOf(LOCAL_4 if local else GLOBAL_4, one, 4)]
     if not local:
         return [*found, BoDiffusion(GLOBAL_TURNS, network, local, places=())]
     for other, guidance in ((LOCAL_PSEUDO, PAPER_GUIDANCE), (LOCAL_GRADIENT, PAPER_GRADIENT)):

@@ -127,6 +127,31 @@ class MeanPose:
         )
 
 
+@dataclass(frozen=True)
+class MeanOf:
+    """The mean of several of a method's samples.
+
+    Args:
+        name: What it is called.
+        method: What is sampled.
+        samples: How many.
+    """
+
+    name: str
+    method: Method
+    samples: int
+
+    @property
+    def knows_bones(self) -> bool:
+        """Whether the method does."""
+        return self.method.knows_bones
+
+    def pose(self, measured: Measured, *, seed: int) -> Tensor:
+        """See :class:`Method`."""
+        each = [self.method.pose(measured, seed=seed + number) for number in range(self.samples)]
+        return nearest_rotations(torch.stack(each).mean(dim=0))
+
+
 def nearest_rotations(values: Tensor) -> Tensor:
     """The rotations nearest to matrices, such as means of some, [..., 3, 3] → the same shape."""
     u, _, vt = torch.linalg.svd(values)

@@ -18,12 +18,13 @@ from motorque.studies.inpose.bodiffusion import BoDiffusion
 from motorque.studies.inpose.cast import cast
 from motorque.studies.inpose.experiments import RUNTIME, STILLS, Experiment
 from motorque.studies.inpose.measures import measures
-from motorque.studies.inpose.methods import Informed, InPoseMethod, Method
+from motorque.studies.inpose.methods import Informed, InPoseMethod, MeanOf, Method
 from motorque.studies.inpose.protocol import Condition, Trial, trials
 from motorque.studies.inpose.results import Key, Results, Row
 from motorque.studies.inpose.runtime import FILE, TIMED, Runtime, runtime
 from motorque.studies.inpose.setup import Setup
 from motorque.studies.inpose.stills import SHOWN, Stills, liveliest, most_lost, stills
+from motorque.studies.inpose.unsure_bones import DefaultBones, FoundBones
 from motorque.studies.inpose.write import Extras
 
 
@@ -72,14 +73,20 @@ class Bench:
 
     def cost(self, job: Job) -> float:
         """About how long it takes, in frames times steps."""
-        method = self.methods[job.part][job.method]
-        steps = 1.0
+        method, steps, times = self.methods[job.part][job.method], 1.0, 1
+        if isinstance(method, MeanOf):
+            times = method.samples
+            method = method.method
+        if isinstance(method, FoundBones | DefaultBones):
+            times = 2 if isinstance(method, FoundBones) else 1
+            method = method.method
+        if isinstance(method, InPoseMethod):
+            times *= method.samples
         if isinstance(method, InPoseMethod | BoDiffusion):
             settings = method.settings if isinstance(method, InPoseMethod) else method
             guidance = settings.guidance
             steps += settings.steps * (2.5 if guidance is not None and guidance.jacobian else 1.0)
-            steps *= method.samples if isinstance(method, InPoseMethod) else 1
-        return steps * len(self.trials[job.part][job.trial].pelvis)
+        return steps * times * len(self.trials[job.part][job.trial].pelvis)
 
 
 def row_of(method: Method, trial: Trial, condition: Condition, *, seed: int = 0) -> Row:

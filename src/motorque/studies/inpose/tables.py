@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from motorque.studies.inpose import cast, paper
-from motorque.studies.inpose.experiments import MAIN, Experiment
+from motorque.studies.inpose.experiments import SINGLE, Experiment
 from motorque.studies.inpose.protocol import DEFAULT
 from motorque.studies.inpose.results import Results
 from motorque.studies.statistics import Interval
@@ -34,8 +34,8 @@ def experiment_tables(experiments: Sequence[Experiment], results: Results) -> li
         table = experiment_table(experiment, results)
         if table.rows:
             made.append(table)
-        if set(experiment.methods) >= set(MAIN):
-            made.append(difference_table(experiment, results))
+        if set(experiment.methods) >= set(SINGLE):
+            made += [difference_table(experiment, results, method) for method in (cast.HEAD, cast.MEAN_OF_4)]
     return [table for table in made if table.rows]
 
 
@@ -56,7 +56,7 @@ def experiment_table(experiment: Experiment, results: Results) -> Table:
 def difference_table(experiment: Experiment, results: Results, method: str = cast.HEAD) -> Table:
     """A method less each of the others, paired by recording, and what that says."""
     table = Table(
-        f"{experiment.name}_differences",
+        f"{experiment.name}_differences" + ("_mean" if method == cast.MEAN_OF_4 else ""),
         f"{experiment.title}: {method} less each other method, paired by recording",
         (
             "condition",

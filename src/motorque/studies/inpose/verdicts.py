@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from motorque.studies.inpose import cast
@@ -66,8 +67,8 @@ def _scales(results: Results) -> Row:
         "whole-body scales 0.6 to 1.4",
         "InPose's scaled MPJPE and MPJRE within 5 % of those at scale 1; the baselines' not",
     )
-    own = {name: _farthest(results, name) for name in (cast.INPOSE, cast.HEAD)}
-    if any(values is None for values in own.values()):
+    own = {name: _farthest(results, name) for name in (cast.INPOSE, cast.HEAD, cast.MEAN_OF_4)}
+    if all(values is None for values in own.values()):
         return (*asked, ABSENT, "")
     others = {name: _farthest(results, name) for name in cast.BASELINES.values()}
     flat = all(max(values) <= FLAT for values in own.values() if values)
@@ -99,18 +100,17 @@ def _farthest(results: Results, method: str) -> tuple[float, float] | None:
 
 def _shapes(results: Results) -> Iterator[Row]:
     changed = [condition for condition in SHAPES if condition != DEFAULT]
-    for people, which in ((True, "over people and recordings"), (False, "over these people's recordings")):
+    which = {True: "intervals over people and recordings", False: "intervals over these people's recordings"}
+    for method, people in itertools.product((cast.MEAN_OF_4, cast.HEAD), which):
         asked = (
-            f"changed shapes, {which}",
+            f"changed shapes, {method}, {which[people]}",
             "InPose (head) better than every shape-blind baseline on MPJPE and MPJRE, by paired intervals",
         )
-        held, lost, blind = [], [], _there(results, list(cast.BASELINES.values()), changed[0])
+        held, lost, blind = [], [], _there(results, cast.BLIND, changed[0])
         for condition in changed:
             for other in blind:
                 for measure in ("mpjpe", "mpjre"):
-                    off = results.difference(
-                        (cast.HEAD, condition.name), (other, condition.name), measure, people=people
-                    )
+                    off = results.difference((method, condition.name), (other, condition.name), measure, people=people)
                     if off is None:
                         continue
                     held.append(off.high < 0)
@@ -128,16 +128,16 @@ def _shapes(results: Results) -> Iterator[Row]:
 
 def _default(results: Results) -> Row:
     asked = ("default shape", "InPose within 10 % of the best baseline's MPJPE")
-    blind = _there(results, list(cast.BASELINES.values()))
+    blind = _there(results, cast.BLIND)
     errors = {name: results.mean(name, DEFAULT.name, "mpjpe") for name in blind}
     best = min(((value.mean, name) for name, value in errors.items() if value is not None), default=None)
     if best is None or not results.has(cast.HEAD, DEFAULT.name):
         return (*asked, ABSENT, "no baseline was given")
     ratios = {
         name: results.ratio((name, DEFAULT.name), (best[1], DEFAULT.name), "mpjpe")
-        for name in (cast.HEAD, cast.INPOSE, cast.PRIOR_IK, cast.MEAN_IK)
+        for name in (cast.MEAN_OF_4, cast.HEAD, cast.INPOSE, cast.PRIOR_IK, cast.MEAN_IK)
     }
-    own = ratios[cast.HEAD]
+    own = ratios[cast.MEAN_OF_4]
     held = own is not None and own.mean <= NEAR
     parts = (f"{name} {times(value)}" for name, value in ratios.items() if value is not None)
     return (*asked, YES if held else NO, f"the best is {best[1]} with {best[0]:.2f} cm; {'; '.join(parts)}")
@@ -146,13 +146,14 @@ def _default(results: Results) -> Row:
 def _noise(results: Results) -> Row:
     asked = ("noise of places", f"InPose's error at {NOISE:g} cm within 10 % of its error without noise")
     assert NOISE in PLACE_NOISE
+    ours = (cast.MEAN_OF_4, cast.HEAD, cast.INPOSE)
     noisy = Condition(place_noise=0.01 * NOISE).name
     ratios = {
         name: results.ratio((name, noisy), (name, DEFAULT.name), "mpjpe")
-        for name in (cast.HEAD, cast.INPOSE, cast.UNTOLD, cast.PRIOR_IK, cast.MEAN_IK, *cast.BASELINES.values())
+        for name in (*ours, cast.UNTOLD, cast.PRIOR_IK, cast.MEAN_IK, *cast.BASELINES.values())
     }
-    own = [ratio.mean for name, ratio in ratios.items() if ratio is not None and name in (cast.HEAD, cast.INPOSE)]
-    if len(own) < 2:
+    own = [ratio.mean for name, ratio in ratios.items() if ratio is not None and name in ours]
+    if not own:
         return (*asked, ABSENT, "")
     held = max(own) <= NEAR
     parts = (f"{name} {times(value)}" for name, value in ratios.items() if value is not None)
