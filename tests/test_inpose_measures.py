@@ -125,6 +125,17 @@ def test_sensors_are_where_the_changed_body_has_them(trial: Trial) -> None:
     assert float(bone.norm()) == pytest.approx(1.2 * float((default_body()[feet[0]] - default_body()[feet[1]]).norm()))
 
 
+def test_bent_bones_are_longer_and_out_of_the_frontal_plane() -> None:
+    straight, bent = Shape(upper=0.85).rest, Shape(upper=0.85, bent=0.3).rest
+    for joint, parent in enumerate(PARENTS):
+        if joint:
+            before, after = straight[joint] - straight[parent], bent[joint] - bent[parent]
+            assert torch.equal(before[:2], after[:2])
+            slope = 0.3 * float(before.norm()) if joint in UPPER else 0.0
+            assert abs(float(after[2] - before[2])) == pytest.approx(slope)
+    assert str(Shape(upper=0.85, bent=0.3)) == "upper body × 0.85, bones bent by 0.3"
+
+
 def test_noise_is_as_large_as_it_says_and_the_same_draw_in_all_conditions(trial: Trial) -> None:
     three = [JOINTS.index(name) for name in DEFAULT.sensors]
     clean = trial.measured(DEFAULT)

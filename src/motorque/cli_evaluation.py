@@ -13,7 +13,7 @@ from motorque.journal import Journal
 from motorque.progress import Progress
 
 SECONDS = 2.0
-"""Of each recording: all experiments then take about twenty minutes of two cores, trained baselines too."""
+"""Of each recording: all experiments on three people then take less than half an hour of two idle cores."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

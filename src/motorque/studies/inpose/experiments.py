@@ -142,8 +142,8 @@ EXPERIMENTS = (
     ),
     Experiment(
         "covariance",
-        "Theorem 1's covariance and the identity (appendix B)",
-        (DEFAULT, Condition(Shape(upper=0.85))),
+        "Theorem 1's covariance and the identity (appendix B); they are one where bones lie in the frontal plane",
+        (DEFAULT, Condition(Shape(bent=0.3)), Condition(Shape(upper=0.85, bent=0.3))),
         (cast.HEAD, cast.THEOREM),
     ),
     Experiment(

@@ -30,6 +30,8 @@ STYLE: dict[str, dict[str, Any]] = {
     cast.MEAN_IK: {"color": "#555555", "marker": "v", "linestyle": "--"},
     cast.GLOBAL: {"color": "#D55E00", "marker": "D", "linestyle": "-."},
     cast.LOCAL: {"color": "#E69F00", "marker": "d", "linestyle": "-."},
+    cast.GLOBAL_4: {"color": "#8A3B00", "marker": "D", "linestyle": "-."},
+    cast.LOCAL_4: {"color": "#A87400", "marker": "d", "linestyle": "-."},
     cast.REGRESSION: {"color": "#CC79A7", "marker": "X", "linestyle": "-."},
 }
 """Of the methods that stand in several figures."""

@@ -16,6 +16,7 @@ from motorque.estimators.inpose.library import Library, Movement
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import JOINTS, PARENTS, RATE, THREE, WINDOW, matrices, places
 from motorque.studies.inpose.bodies import default_body, on_body, shaped
+from motorque.studies.inpose.measures import UPPER
 
 SENSORS = tuple(JOINTS[joint] for joint in THREE)
 SHORTEST_BONE = 0.01
@@ -24,21 +25,38 @@ SHORTEST_BONE = 0.01
 
 @dataclass(frozen=True)
 class Shape:
-    """A body, by factors of the default one's bones (:func:`motorque.studies.inpose.bodies.shaped`)."""
+    """A body, by factors of the default one's bones (:func:`motorque.studies.inpose.bodies.shaped`).
+
+    Args:
+        whole: Of all bones.
+        upper: Of those above the pelvis.
+        arms: Of those from collars to wrists.
+        torso: Of the spine's.
+        bent: Slope of the bones above the pelvis out of the frontal plane, in which all of the default body's lie:
+            forward to joints of odd numbers, backward to the others.
+    """
 
     whole: float = 1.0
     upper: float = 1.0
     arms: float = 1.0
     torso: float = 1.0
+    bent: float = 0.0
 
     @property
     def rest(self) -> Tensor:
         """Rest joints [m], shape [22, 3]."""
-        return shaped(default_body(), whole=self.whole, upper=self.upper, arms=self.arms, torso=self.torso)
+        rest = shaped(default_body(), whole=self.whole, upper=self.upper, arms=self.arms, torso=self.torso)
+        found = [rest[0]]
+        for joint, parent in enumerate(PARENTS[1:], 1):
+            bone = rest[joint] - rest[parent]
+            ahead = self.bent * float(bone.norm()) * (1 if joint % 2 else -1) if joint in UPPER else 0.0
+            found.append(found[parent] + bone + bone.new_tensor((0.0, 0.0, ahead)))
+        return torch.stack(found)
 
     def __str__(self) -> str:
         parts = (("whole body", self.whole), ("upper body", self.upper), ("arms", self.arms), ("torso", self.torso))
-        return ", ".join(f"{name} × {factor:g}" for name, factor in parts if factor != 1.0) or "default shape"
+        said = [f"{name} × {factor:g}" for name, factor in parts if factor != 1.0]
+        return ", ".join([*said, *([f"bones bent by {self.bent:g}"] if self.bent else [])]) or "default shape"
 
 
 @dataclass(frozen=True)

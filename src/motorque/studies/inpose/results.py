@@ -123,6 +123,12 @@ class Results:
             out.writerow(COLUMNS)
             out.writerows(map(_cells, rows))
 
+    def only(self, subject: str) -> Results:
+        """The rows of one person."""
+        found = Results(seed=self.seed)
+        found.rows = {key: row for key, row in self.rows.items() if row.subject == subject}
+        return found
+
     def has(self, method: str, condition: str) -> bool:
         """Whether there is any row of a method in a condition."""
         return any(key.method == method and key.condition == condition for key in self.rows)

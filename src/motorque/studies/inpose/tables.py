@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from motorque.studies.inpose import cast, paper
-from motorque.studies.inpose.experiments import SINGLE, Experiment
+from motorque.studies.inpose.experiments import MAIN, SINGLE, Experiment
 from motorque.studies.inpose.protocol import DEFAULT
 from motorque.studies.inpose.results import Results
 from motorque.studies.statistics import Interval
@@ -84,6 +84,22 @@ def answer(value: Interval | None) -> str:
     if value is None:
         return OPEN
     return BETTER if value.high < 0 else WORSE if value.low > 0 else OPEN
+
+
+def people_table(results: Results) -> Table:
+    """Errors on the default shape by person, with intervals over that person's recordings."""
+    table = Table(
+        "people",
+        "The default shape, person by person",
+        ("person", "method", "recordings", *(SHOWN[measure] for measure in COMPARED)),
+    )
+    for subject in sorted({row.subject for row in results.rows.values()}):
+        own = results.only(subject)
+        for method in MAIN:
+            if own.has(method, DEFAULT.name):
+                values = (own.mean(method, DEFAULT.name, measure) for measure in COMPARED)
+                table.add(subject, method, len(own.of(method, DEFAULT.name)), *values)
+    return table
 
 
 def paper_table(results: Results) -> Table:

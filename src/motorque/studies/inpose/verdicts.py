@@ -122,8 +122,13 @@ def _shapes(results: Results) -> Iterator[Row]:
         yield (
             *asked,
             YES if all(held) else NO,
-            f"{sum(held)} of {len(held)} comparisons" + (f"; not: {'; '.join(lost)}" if lost else ""),
+            f"{sum(held)} of {len(held)} comparisons" + (f"; not: {_some(lost)}" if lost else ""),
         )
+
+
+def _some(texts: Sequence[str], most: int = 4) -> str:
+    more = f"; and {len(texts) - most} more (shapes_differences)" if len(texts) > most else ""
+    return "; ".join(texts[:most]) + more
 
 
 def _default(results: Results) -> Row:

@@ -21,7 +21,7 @@ from motorque.studies.inpose.results import Results
 from motorque.studies.inpose.runtime import Runtime
 from motorque.studies.inpose.setup import Setup
 from motorque.studies.inpose.stills import SCALES, Stills
-from motorque.studies.inpose.tables import experiment_tables, paper_table
+from motorque.studies.inpose.tables import experiment_tables, paper_table, people_table
 from motorque.studies.inpose.verdicts import verdict_table
 
 PAGE = "index.html"
@@ -61,7 +61,11 @@ def write_evaluation(setup: Setup, names: Sequence[str], results: Results, out: 
     experiments = [e for e in EXPERIMENTS if e.name in names or e.answered(results)]
     with OutputFolder(out) as folder:
         tables = [verdict_table(results, extras.runtime), *experiment_tables(experiments, results)]
-        tables += [paper_table(results), *([] if extras.runtime is None else [extras.runtime.table()])]
+        tables += [
+            people_table(results),
+            paper_table(results),
+            *([] if extras.runtime is None else [extras.runtime.table()]),
+        ]
         tables = [table for table in tables if table.rows]
         made = {"seed": str(setup.seed), "made by": settings["versions"]}
         for table in tables:
