@@ -94,7 +94,7 @@ def with_bones_found(
     *,
     noise: float = 0.002,
     seed: int = 0,
-    journal: Journal,
+    journal: Journal | None = None,
     progress: Progress = silent,
 ) -> tuple[Measured, FittedBones | None]:
     """Measurements with bones, and places of joints, as the recording has them.
@@ -114,6 +114,7 @@ def with_bones_found(
     known = doubts.known(measured.rest)
     if known is None:
         return measured, None
+    journal = Journal() if journal is None else journal
     if int(measured.there.any(dim=0).sum()) < 2 and not measured.placed:
         journal.warn("bones can't be found from fewer than two places; they are left as told, or as published")
         return measured, None

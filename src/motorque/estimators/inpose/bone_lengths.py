@@ -32,7 +32,7 @@ SIZES = 0.3
 """Standard deviation of a whole body's size about an adult's, where bones are told: any size will do."""
 ADULTS = 0.08
 """The same where nothing is told: adults of both sexes, half of whose spread is that between the sexes, and youths."""
-FOLDED = 0.005
+FOLDED = 0.001
 """Bones told to be shorter than this have joints at one place on purpose and stay as they are [m]."""
 
 _FOLLOWS = torch.tensor(PARENTS[1:])
