@@ -104,10 +104,10 @@ def evaluate(options: argparse.Namespace, journal: Journal, progress: Progress) 
         journal=journal,
         progress=lambda what, done: progress(what, 0.1 * done),
     )
-    given = baselines(options)
     checkpoints = options.folds or [options.checkpoint]
     tested = [
-        whom_to_test(path, library, subjects=options.subjects, baselines=given, journal=journal) for path in checkpoints
+        whom_to_test(path, library, subjects=options.subjects, baselines=baselines(options, path.name), journal=journal)
+        for path in checkpoints
     ]
     people = [name for part in tested for name in part.subjects]
     twice = next((name for name in people if people.count(name) > 1), None)
@@ -122,8 +122,12 @@ def evaluate(options: argparse.Namespace, journal: Journal, progress: Progress) 
     return f"page: {write_evaluation(setup, names, results, options.out, more)}"
 
 
-def baselines(options: argparse.Namespace) -> dict[str, Path]:
+def baselines(options: argparse.Namespace, run: str = "") -> dict[str, Path]:
     """Files of baselines by name.
+
+    Args:
+        options: Of the command line.
+        run: The training's folder; a folder of that name among the baselines has those of the same fold.
 
     Raises:
         DataError: A name is none of a baseline's, or given twice.
@@ -135,7 +139,8 @@ def baselines(options: argparse.Namespace) -> dict[str, Path]:
     found: dict[str, Path] = {}
     if options.baselines is not None:
         for name in BASELINES:
-            paths = (options.baselines / f"{name}.safetensors", options.baselines / name / WEIGHTS)
+            folder = options.baselines / run if (options.baselines / run).is_dir() else options.baselines
+            paths = (folder / f"{name}.safetensors", folder / name / WEIGHTS)
             path = next((path for path in paths if path.is_file()), None)
             if path is not None:
                 found[name] = path

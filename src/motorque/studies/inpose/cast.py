@@ -22,6 +22,7 @@ INPOSE, HEAD = "InPose", "InPose (head)"
 MEAN_OF_4 = "InPose (head), mean of 4"
 PAPER_INPOSE, PAPER_HEAD = "InPose, as the paper", "InPose (head), as the paper"
 UNTOLD = "InPose (head), noise not told"
+LIKE_PAPER = "InPose (head), the paper's guidance alone, 10 steps"
 ALONE, ALONE_HEAD = "prior, rotations only", "prior, rotations and head"
 PRIOR_IK = "prior (head) + IK"
 MEAN_IK = "mean pose + IK"
@@ -71,6 +72,7 @@ def variants(network: PriorNetwork) -> dict[str, Method]:
         InPoseMethod(HEAD, network, head=True),
         InPoseMethod(MEAN_OF_4, network, head=True, samples=4),
         InPoseMethod(UNTOLD, network, head=True, knows_noise=False),
+        InPoseMethod(LIKE_PAPER, network, replace(PAPER, steps=10), head=True, knows_noise=False),
         InPoseMethod(PAPER_INPOSE, network, PAPER, knows_noise=False),
         InPoseMethod(PAPER_HEAD, network, PAPER, head=True, knows_noise=False),
         InPoseMethod(GRADIENT, network, gradient, head=True, knows_noise=False),

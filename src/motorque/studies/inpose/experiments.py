@@ -102,7 +102,7 @@ EXPERIMENTS = (
         "place_noise",
         "Noise of measured places (Figures 3 c and 8)",
         tuple(Condition(place_noise=0.01 * size) for size in PLACE_NOISE),
-        (*MAIN, cast.UNTOLD),
+        (*MAIN, cast.UNTOLD, cast.LIKE_PAPER),
         "noise of places in each direction [cm]",
         PLACE_NOISE,
     ),

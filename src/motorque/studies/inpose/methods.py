@@ -81,12 +81,7 @@ class InPoseMethod:
         """See :class:`Informed`."""
         if not self.knows_noise:
             return self
-        settings = replace(
-            self.settings,
-            noise=max(self.settings.noise, condition.place_noise),
-            rotation_noise=max(self.settings.rotation_noise, condition.rotation_noise),
-        )
-        return replace(self, settings=settings)
+        return replace(self, settings=told_noise(self.settings, condition))
 
     def pose(self, measured: Measured, *, seed: int) -> Tensor:
         """See :class:`Method`."""
@@ -105,14 +100,21 @@ class MeanPose:
     Args:
         name: What it is called.
         network: The prior, for its mean.
+        settings: How large noise is, which is taken out as for InPose.
     """
 
     name: str
     network: PriorNetwork
+    settings: SamplingSettings = FAST
     knows_bones: bool = True
+
+    def informed(self, condition: Condition) -> MeanPose:
+        """See :class:`Informed`."""
+        return replace(self, settings=told_noise(self.settings, condition))
 
     def pose(self, measured: Measured, *, seed: int = 0) -> Tensor:
         """See :class:`Method`; nothing is random."""
+        measured, settings = self.settings.quieter(measured)
         six = measured.columns6
         angle = torch.where(measured.seen[:, HEAD], heading(six[:, HEAD]), six.new_zeros(()))
         start = matrices(turned(self.network.mean.expand(len(six), -1, -1), angle).double())
@@ -123,6 +125,8 @@ class MeanPose:
             measured.rest.double(),
             measured=matrices(six.double()),
             seen=measured.seen,
+            noise=max(settings.noise, 1e-4),
+            rotation_noise=settings.rotation_noise,
             rounds=IK_ROUNDS,
         )
 
@@ -150,6 +154,15 @@ class MeanOf:
         """See :class:`Method`."""
         each = [self.method.pose(measured, seed=seed + number) for number in range(self.samples)]
         return nearest_rotations(torch.stack(each).mean(dim=0))
+
+
+def told_noise(settings: SamplingSettings, condition: Condition) -> SamplingSettings:
+    """Settings that are told a condition's noise, where it is more than they take for granted."""
+    return replace(
+        settings,
+        noise=max(settings.noise, condition.place_noise),
+        rotation_noise=max(settings.rotation_noise, condition.rotation_noise),
+    )
 
 
 def nearest_rotations(values: Tensor) -> Tensor:

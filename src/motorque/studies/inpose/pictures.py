@@ -26,6 +26,7 @@ STYLE: dict[str, dict[str, Any]] = {
     cast.HEAD: {"color": "#0072B2", "marker": "s"},
     cast.MEAN_OF_4: {"color": "#003A5C", "marker": "P"},
     cast.UNTOLD: {"color": "#0072B2", "marker": "s", "linestyle": ":", "fillstyle": "none"},
+    cast.LIKE_PAPER: {"color": "#56B4E9", "marker": "o", "linestyle": ":", "fillstyle": "none"},
     cast.PRIOR_IK: {"color": "#009E73", "marker": "^", "linestyle": "--"},
     cast.MEAN_IK: {"color": "#555555", "marker": "v", "linestyle": "--"},
     cast.GLOBAL: {"color": "#D55E00", "marker": "D", "linestyle": "-."},

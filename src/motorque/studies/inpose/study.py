@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -175,6 +176,7 @@ _BENCH: list[Bench] = []
 
 
 def _begin(setup: Setup) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits for the rows hears it, and ends this process
     torch.set_num_threads(1)
     _BENCH.append(Bench(setup))
 

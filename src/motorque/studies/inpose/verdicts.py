@@ -155,7 +155,7 @@ def _noise(results: Results) -> Row:
     noisy = Condition(place_noise=0.01 * NOISE).name
     ratios = {
         name: results.ratio((name, noisy), (name, DEFAULT.name), "mpjpe")
-        for name in (*ours, cast.UNTOLD, cast.PRIOR_IK, cast.MEAN_IK, *cast.BASELINES.values())
+        for name in (*ours, cast.UNTOLD, cast.LIKE_PAPER, cast.PRIOR_IK, cast.MEAN_IK, *cast.BASELINES.values())
     }
     own = [ratio.mean for name, ratio in ratios.items() if ratio is not None and name in ours]
     if not own:
