@@ -31,13 +31,13 @@ details { margin: .8rem 0; } summary { cursor: pointer; font-weight: 600; }
 """
 
 
-def document(title: str, parts: Sequence[str]) -> str:
-    """A whole page of parts."""
+def document(title: str, parts: Sequence[str], *, style: str = "") -> str:
+    """A whole page of parts, with style of its own after everybody's."""
     body = "\n".join(parts)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
 

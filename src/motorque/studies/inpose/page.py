@@ -14,6 +14,9 @@ from motorque.studies.tables import Table
 TOLD = "verdicts"
 """The table that stands above the figures, as sentences."""
 
+WIDE = "figure img { width: auto; } figure { overflow-x: auto; }\n"
+"""Figures as wide as the page: several panels stand side by side."""
+
 LEAD = """
 <p>After <i>Zero-shot Human Pose Estimation using Diffusion-based Inverse solvers</i> (InPose): whole bodies from the
 places and rotations of head and wrists. Recordings of people whom no method learned from are put on one body of
@@ -50,4 +53,4 @@ def page(
     parts.append("<h2>Numbers</h2>")
     parts += [folded(table, len(table.rows) <= MANY) for table in tables if table.name != TOLD]
     parts.append(settings_part(settings))
-    return document(title, parts)
+    return document(title, parts, style=WIDE)
