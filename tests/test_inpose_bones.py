@@ -233,6 +233,21 @@ def test_bones_that_nobody_tells_are_found_and_those_that_are_told_are_kept(weig
         prior.sample(tracks, 1.45, 1, bones_error=0.03)
 
 
+def test_without_places_or_without_rotations_bones_are_left_and_gaps_are_borne(weights: Path) -> None:
+    prior, (tracks, _) = InPose.load(weights), recorded(1.45)
+    nothing, no_turns = np.full_like(tracks.positions, np.nan), np.full_like(tracks.rotations, np.nan)
+    for positions, rotations in ((nothing, tracks.rotations), (tracks.positions, no_turns)):
+        journal = Journal()
+        left = prior.sample(Tracks(tracks.times, NAMES, positions, rotations), None, 1, journal=journal)
+        assert left.rest_std is None and any("bones can't be found" in n.text for n in journal.notices)
+        np.testing.assert_allclose(left.rest[:22], usual(None).numpy(), atol=1e-9)
+    positions, rotations = tracks.positions.copy(), tracks.rotations.copy()
+    positions[20:60, 1] = np.nan
+    rotations[10:50, 0] = np.nan
+    found = prior.sample(Tracks(tracks.times, NAMES, positions, rotations), 1.45, 1, offset_error=0.03)
+    assert np.isfinite(found.positions).all() and found.rest_std is not None and np.isfinite(found.rest_std).all()
+
+
 def test_a_sensor_beside_its_joint_is_as_good_as_one_in_it(weights: Path) -> None:
     prior, (tracks, rest) = InPose.load(weights), recorded(1.7)
     beside = replace(tracks, positions=tracks.positions.copy())

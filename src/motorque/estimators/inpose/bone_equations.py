@@ -107,7 +107,8 @@ class _Frames:
     """What some frames say, as equations in lengths, somebody's own turns, the floor and the sensors' offsets."""
 
     def __init__(self, turns: Tensor, measured: Measured, known: Lengths, noise: float, offset_error: float) -> None:
-        there = measured.there & measured.seen if offset_error > 0 else measured.there
+        # Where no rotation is measured a sampled pose may face anywhere
+        there = measured.there & (measured.seen if offset_error > 0 else measured.seen.any(dim=-1, keepdim=True))
         self.turns, self.known = turns, known
         self.joints = there.any(dim=0).nonzero()[:, 0].tolist()
         pairs = differences(there[:, self.joints], cyclic=False).double()

@@ -115,8 +115,8 @@ def with_bones_found(
     if known is None:
         return measured, None
     journal = Journal() if journal is None else journal
-    if int(measured.there.any(dim=0).sum()) < 2 and not measured.placed:
-        journal.warn("bones can't be found from fewer than two places; they are left as told, or as published")
+    if (int(measured.there.any(dim=0).sum()) < 2 and not measured.placed) or not measured.seen.any():
+        journal.warn("bones can't be found without two places and a rotation; they are left as told, or as published")
         return measured, None
     if doubts.told == "lengths" and doubts.error is None and doubts.fit:
         journal.assume(f"nobody says how far off the bones are: {100 * DOUBT:g} cm each; give --bones-error")
