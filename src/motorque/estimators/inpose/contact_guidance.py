@@ -1,0 +1,277 @@
+"""Feet on the ground: legs and trunk of samples moved so that a foot that stands stays where it is, on the floor.
+
+The head's way is measured, so forward kinematics put a sample's feet into the world. Nobody's feet are under the floor,
+one that stands is on it, and it does not slip; which one stands is only likely
+(:mod:`motorque.estimators.inpose.contact_chance`), and what does not look like standing counts for little: feet in the
+air, and feet on stairs. The most likely movement near a sample is found for all frames at once with Gauss and Newton's
+steps; its turns change slowly, so that the equations are banded and a frame costs the same in any recording.
+
+Turns are those that move feet: of trunk and pelvis, of each thigh, shank and foot about the axis of the knees, and of
+whole legs about the vertical and about the way ahead. What the trunk is off by is rather the same for seconds, what
+legs are off by is not: that a foot slips tells of legs alone, and that all feet are too high or low of the trunk too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import solveh_banded
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from motorque.errors import DataError
+from motorque.estimators.inpose.contact_chance import Sample, chances, from_head, sole_heights, unit_length
+from motorque.estimators.inpose.long_sampling import Measured
+from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FeetSettings:
+    """How feet are put on the ground; lengths are those of an adult of 1.70 m and grow with the person.
+
+    Args:
+        slip: Standard deviation of the speed of a standing point from frame to frame, in each direction [m/s].
+        fast: Speed about which a point rather does not stand [m/s].
+        floor: Standard deviation of a standing point's height in a frame [m].
+        level: The same of what all heights of a recording are off by for about a second: floor, shoes, bones [m].
+        step: Height about which a point rather stands on something else than the floor [m].
+        under: Standard deviation of how far a point is under the floor [m], from 1 cm on.
+        rounds: Gauss and Newton's steps.
+
+    Raises:
+        DataError: A number that can't be.
+    """
+
+    slip: float = 0.5
+    fast: float = 0.8
+    floor: float = 0.02
+    level: float = 0.02
+    step: float = 0.06
+    under: float = 0.01
+    rounds: int = 4
+
+    def __post_init__(self) -> None:
+        sizes = (self.slip, self.fast, self.floor, self.level, self.step, self.under)
+        if min(sizes) <= 0 or self.rounds < 1:
+            raise DataError("feet: speeds and lengths must be above zero, and one round be done at least")
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A turn that is looked for: of these joints, all alike, about an axis (0 to the left, 1 up, 2 ahead)."""
+
+    joints: tuple[int, ...]
+    axis: int
+    spread: float  # standard deviation [rad]: of samples' errors on watched people
+    frames: float  # over which it changes
+    trunk: bool = False
+
+
+def _turns() -> tuple[_Turn, ...]:
+    def of(*names: str) -> tuple[int, ...]:
+        return tuple(JOINTS.index(name) for name in names)
+
+    found = [_Turn(of("spine1", "spine2", "spine3"), axis, 0.15, 30.0, True) for axis in range(3)]
+    found += [_Turn(of("pelvis"), axis, 0.05, 30.0, True) for axis in range(3)]
+    for side in ("left", "right"):
+        leg = of(f"{side}_hip", f"{side}_knee", f"{side}_ankle", f"{side}_foot")
+        found += [_Turn(leg[:1], 0, 0.22, 6.0), _Turn(leg[1:], 0, 0.22, 6.0), _Turn(leg[2:], 0, 0.15, 6.0)]
+        found += [_Turn(leg, 1, 0.2, 6.0), _Turn(leg, 2, 0.13, 6.0)]
+    return tuple(found)
+
+
+TURNS = _turns()
+_LEVEL = 60.0  # frames over which what heights are off by changes
+_SURE = 0.01  # rad: by how much a turn may move a joint whose rotation is measured
+_ELSEWHERE = 0.3  # how likely a point that seems to stand high over the floor does: on stairs, not in the air
+_OVER = 0.01  # how far under the floor a point may be for nothing [unit lengths]
+
+
+def planted(turns: Tensor, measured: Measured, settings: FeetSettings = FeetSettings()) -> Tensor:
+    """Samples with their feet on the ground.
+
+    Args:
+        turns: Samples' global rotations, shape [n, T, 22, 3, 3].
+        measured: What sensors say; the head over a floor at y = 0, or there is nothing to go by.
+        settings: How.
+
+    Returns:
+        Rotations of the same shape; those given, if :func:`can_stand` says no.
+    """
+    if not can_stand(measured):
+        return turns
+    rest = measured.rest.double().numpy()
+    rest = rest / unit_length(rest)
+    head, there = _head(measured)
+    seen = measured.seen.numpy()
+    found = [_Planting(sample, head, there, seen, rest, settings).result() for sample in turns.double().numpy()]
+    return torch.tensor(np.stack(found), dtype=turns.dtype)
+
+
+def can_stand(measured: Measured) -> bool:
+    """Whether it is known where the head is over the floor, and in more frames than one."""
+    return measured.placed and int(measured.there[:, HEAD].sum()) > 1
+
+
+def _head(measured: Measured) -> tuple[Array, NDArray[np.bool_]]:
+    """Where the head was [unit lengths], straight through gaps, shape [T, 3], and where it was measured, [T]."""
+    there = measured.there[:, HEAD].numpy()
+    known = measured.points[there, HEAD].double().numpy() / unit_length(measured.rest.double().numpy())
+    frames = np.arange(len(there))
+    return np.stack([np.interp(frames, frames[there], known[:, axis]) for axis in range(3)], axis=-1), there
+
+
+class _Planting:
+    """One sample's feet; lengths in unit lengths."""
+
+    def __init__(
+        self,
+        turns: Array,
+        head: Array,
+        there: NDArray[np.bool_],
+        seen: NDArray[np.bool_],
+        rest: Array,
+        settings: FeetSettings,
+    ) -> None:
+        self.given, self.settings, self.head = turns, settings, head
+        self.bones, self.heights, self.there = from_head(rest), sole_heights(rest), there
+        self.axes = _axes(self.given[:, 0])
+        self.chance = chances(Sample(self.points(self.given), head, self.given[:, 0], self.heights))
+        self.chance = self.chance * (there[1:] & there[:-1])[:, None]
+        own = [*TURNS, _Turn((), 1, settings.level, _LEVEL, True)]
+        self.spread = np.array([turn.spread for turn in own])
+        self.slow = np.array([turn.frames for turn in own])
+        self.trunk = np.array([turn.trunk for turn in own])
+        held = np.stack([seen[:, list(turn.joints)].any(axis=1) for turn in own], axis=-1)
+        self.held = held / _SURE**2
+
+    def points(self, turns: Array) -> Array:
+        """Where the soles are, shape [T, 4, 3]."""
+        return self.head[:, None] + np.einsum("pjc,tjxc->tpx", self.bones, turns)
+
+    def turned(self, angles: Array) -> Array:
+        """The sample's rotations turned by angles, [T, N] → [T, 22, 3, 3]."""
+        found = self.given.copy()
+        for number, turn in enumerate(TURNS):
+            by = Rotation.from_rotvec(angles[:, number, None] * self.axes[:, turn.axis]).as_matrix()
+            found[:, list(turn.joints)] = by[:, None] @ found[:, list(turn.joints)]
+        return found
+
+    def slopes(self, turns: Array) -> Array:
+        """How the soles move with each turn, and how their heights count with the floor's, shape [T, 4, 3, N]."""
+        arms = np.einsum("pjc,tjxc->tpjx", self.bones, turns)
+        found = np.zeros((*arms.shape[:2], 3, len(self.spread)))
+        for number, turn in enumerate(TURNS):
+            found[..., number] = np.cross(self.axes[:, None, turn.axis], arms[:, :, list(turn.joints)].sum(axis=2))
+        found[:, :, 1, -1] = -1.0
+        return found
+
+    def counted(self, points: Array, level: Array) -> tuple[Array, Array]:
+        """How much slips and heights count, shape [T - 1, 4] and [T, 4].
+
+        It is one over variances, times how likely it is that the point stands at all, which falls as a normal
+        density with its speed and its height (Welsch's weights).
+        """
+        own = self.settings
+        square = RATE**2 * np.square(np.diff(points, axis=0)).sum(axis=-1)
+        over = points[..., 1] - self.heights - level[:, None]
+        near = np.exp(-0.5 * np.square(over / own.step))
+        # One wrongly held is worse than one let go
+        stands = self.chance**2 * np.exp(-0.5 * square / own.fast**2)
+        each = np.zeros(points.shape[:2])
+        each[1:] += 0.5 * stands
+        each[:-1] += 0.5 * stands
+        floor = each / own.floor**2 * near
+        floor = floor + ((over < -_OVER) & self.there[:, None]) / own.under**2
+        stands = stands * (_ELSEWHERE + (1 - _ELSEWHERE) * np.minimum(near[1:], near[:-1]))
+        return stands * (RATE / own.slip) ** 2, floor
+
+    def result(self) -> Array:
+        """The rotations, shape [T, 22, 3, 3]."""
+        angles = np.zeros((len(self.given), len(self.spread)))
+        turns = self.given
+        for _ in range(self.settings.rounds):
+            angles = self.step(turns, angles)
+            turns = self.turned(angles)
+        return turns
+
+    def step(self, turns: Array, angles: Array) -> Array:
+        """The most likely angles where the soles move straight with them, shape [T, N]."""
+        points, slopes = self.points(turns), self.slopes(turns)
+        slip, floor = self.counted(points, angles[:, -1])
+        square, linear = self.prior()
+        # Slips: of legs alone
+        legs = slopes * ~self.trunk
+        from_here = points - np.einsum("tpxn,tn->tpx", legs, angles)
+        gap = np.diff(from_here, axis=0)
+        before, after = legs[:-1], legs[1:]
+        square[0, 1:] += _products(after, after, slip[..., None])
+        square[0, :-1] += _products(before, before, slip[..., None])
+        square[1, :-1] -= _products(after, before, slip[..., None])
+        linear[1:] -= np.einsum("tpxn,tpx,tp->tn", after, gap, slip)
+        linear[:-1] += np.einsum("tpxn,tpx,tp->tn", before, gap, slip)
+        # Heights: of all turns, and of the floor
+        upward = slopes[:, :, 1:2]
+        aim = self.heights - points[..., 1] + np.einsum("tpn,tn->tp", upward[:, :, 0, :-1], angles[:, :-1])
+        square[0] += _products(upward, upward, floor[..., None])
+        linear += np.einsum("tpn,tp,tp->tn", upward[:, :, 0], aim, floor)
+        return _solved(square, linear)
+
+    def prior(self) -> tuple[Array, Array]:
+        """How likely angles are by themselves: blocks of the precision on and below the diagonal, [3, T, N, N].
+
+        Each is a process of its spread whose spectrum falls with the fourth power of frequencies above its own: the
+        sum of squares of its values and of its second differences.
+        """
+        frames, count = len(self.given), len(self.spread)
+        power = 2 * np.sqrt(2) * self.slow * self.spread**2
+        square = np.zeros((3, frames, count, count))
+        own = np.arange(count)
+        for offset, numbers in enumerate(_second_differences(frames)):
+            square[offset, :, own, own] = (numbers * self.slow[:, None] ** 4 + (offset == 0)) / power[:, None]
+        square[0, :, own, own] += self.held.T
+        return square, np.zeros((frames, count))
+
+
+def _axes(pelvis: Array) -> Array:
+    """The person's axes in the world, to the left, up and ahead, shape [T, 3, 3] as rows."""
+    left = gaussian_filter1d(pelvis[:, :, 0] * (1.0, 0.0, 1.0), 5.0, axis=0, mode="nearest")
+    left = left / np.maximum(np.linalg.norm(left, axis=-1, keepdims=True), 1e-9)
+    up = np.broadcast_to((0.0, 1.0, 0.0), left.shape)
+    return np.stack([left, up, np.cross(left, up)], axis=1)
+
+
+def _second_differences(frames: int) -> Array:
+    """Their square's diagonal and the two below it, shape [3, T]: what couples frame t with itself and the next two."""
+    found = np.zeros((3, frames))
+    taps = (1.0, -2.0, 1.0)
+    for late in range(3):
+        for early in range(late + 1):
+            found[late - early, early : early + max(frames - 2, 0)] += taps[late] * taps[early]
+    return found
+
+
+def _products(one: Array, other: Array, counted: Array) -> Array:
+    """Sums over points and directions of slopes times slopes, [T, P, X, N] twice, [T, P, 1] → [T, N, N]."""
+    count = one.shape[-1]
+    left = (one * counted[..., None]).reshape(len(one), -1, count)
+    return np.asarray(left.swapaxes(-1, -2) @ other.reshape(len(other), -1, count))
+
+
+def _solved(square: Array, linear: Array) -> Array:
+    """Banded equations solved: blocks [3, T, N, N] of row t + k and column t, right sides [T, N] → [T, N]."""
+    _, frames, count, _ = square.shape
+    bands = np.zeros((3 * count, frames, count))
+    row, column = np.indices((count, count)).reshape(2, -1)
+    for offset in range(3):
+        kept = offset * count + row >= column
+        i, j = row[kept], column[kept]
+        bands[offset * count + i - j, : frames - offset, j] = square[offset, : frames - offset, i, j]
+    flat = bands.reshape(3 * count, -1)
+    return solveh_banded(flat, linear.reshape(-1), lower=True, check_finite=False).reshape(frames, count)
