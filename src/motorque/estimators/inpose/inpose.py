@@ -70,7 +70,7 @@ class SamplingSettings:
     """
 
     steps: int = 5
-    guidance: GuidanceSettings | None = GuidanceSettings(weight="score", noise=0.02, variance=0.1)
+    guidance: GuidanceSettings | None = GuidanceSettings(weight="score", noise=0.02, variance=0.3)
     close: bool = True
     noise: float = 0.002
     rotation_noise: float = SURE
