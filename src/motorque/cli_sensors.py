@@ -53,6 +53,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--noise", type=noise, metavar="M", help="standard deviation of places [m]; 0.002")
     parser.add_argument("--rotation-noise", type=angle, metavar="DEG", help="of rotations [deg]; 0.6")
+    parser.add_argument(
+        "--feet",
+        action=argparse.BooleanOptionalAction,
+        help="put feet on the ground, where they neither slip nor sink; by default, but not with --paper",
+    )
     parser.add_argument("--root", choices=("head", "mean"), help="what says where the body is; head")
     axes = parser.add_argument_group("what the device means")
     axes.add_argument("--up", type=kind.pose_axis, default="y", metavar="AXIS", help="up axis (y, z, -y, -z); y")
@@ -151,16 +156,18 @@ def sensors(options: argparse.Namespace, journal: Journal, progress: Progress) -
             raise OutputError(
                 f"{options.tracks}: is an input and would be overwritten; choose another folder with --out"
             )
-    from motorque.estimators.inpose.inpose import FAST, PAPER
+    from motorque.estimators.inpose.inpose import PAPER, USUAL
     from motorque.workflows.sensors import sensors_step
 
-    settings = PAPER if options.paper else FAST
+    settings = PAPER if options.paper else USUAL
     if options.steps is not None:
         settings = replace(settings, steps=options.steps)
     if options.noise is not None:
         settings = replace(settings, noise=options.noise)
     if options.rotation_noise is not None:
         settings = replace(settings, rotation_noise=options.rotation_noise)
+    if options.feet is not None:
+        settings = replace(settings, feet=USUAL.feet if options.feet else None)
     if options.root is not None:
         settings = replace(settings, root=options.root)
     found = sensors_step(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import motorque
 from motorque.errors import DataError
 from motorque.estimators.inpose.bodies import Bodies
-from motorque.estimators.inpose.inpose import FAST, InPose, SamplingSettings, refit
+from motorque.estimators.inpose.inpose import USUAL, InPose, SamplingSettings, refit
 from motorque.estimators.inpose.sensors import Convention, Units
 from motorque.estimators.inpose.tree import JOINTS, RATE
 from motorque.files.output import OutputFolder
@@ -43,7 +43,7 @@ def sensors_step(
     weights: str | Path | None = None,
     samples: int = 8,
     seed: int = 0,
-    settings: SamplingSettings = FAST,
+    settings: SamplingSettings = USUAL,
     up: Up = "y",
     convention: Convention = "smpl",
     t_pose: float | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.bodies import pelvis_of
+from motorque.estimators.inpose.contact_guidance import planted
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints
@@ -161,9 +163,11 @@ class Stream:
         self._sum[-known:] += share[:, None, None] * six
         self._weight[-known:] += share
         ready = torch.arange(self._out - first, until - first)
-        mean = (self._sum[-known:] / self._weight[-known:, None, None])[ready]
+        turned = matrices((self._sum[-known:] / self._weight[-known:, None, None]).double())[None]
+        if settings.feet is not None:  # on the whole window: which foot stands shows over time
+            turned, settings = planted(turned, window, settings.feet), replace(settings, feet=None)
         part = window.frames(ready)
-        turns = self.finish(matrices(mean.double())[None], part, settings)[0].numpy()
+        turns = self.finish(turned[:, ready], part, settings)[0].numpy()
         pelvis = pelvis_of(turns, part, self.rest, root=settings.root)
         pelvis[:, 1] += self.floor or 0.0
         bodies = [Body(self._out + number, turns[number], pelvis[number]) for number in range(len(ready))]

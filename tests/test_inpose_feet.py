@@ -1,0 +1,395 @@
+"""Feet on the ground: a walk whose steps are known, algebra against finite differences, and feet in the air."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from motorque.cli import main
+from motorque.errors import DataError, FileFormatError
+from motorque.estimators.inpose import contact_guidance
+from motorque.estimators.inpose.closing import exp_vectors
+from motorque.estimators.inpose.contact_chance import SOLES, Sample, chances, looks, sole_heights, unit_length, weights
+from motorque.estimators.inpose.contact_guidance import FeetSettings, planted
+from motorque.estimators.inpose.contact_learning import regression
+from motorque.estimators.inpose.inpose import FAST, USUAL, InPose
+from motorque.estimators.inpose.long_sampling import Measured
+from motorque.estimators.inpose.network import TINY, PriorNetwork
+from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE, THREE, places
+from motorque.estimators.inpose.weights import save_weights
+from motorque.journal import Journal
+from motorque.series.tracks import Tracks
+from motorque.skeleton.smpl import rest_joints
+
+REST = np.array(rest_joints(height=1.7))[:22] - np.array(rest_joints(height=1.7))[0]
+LEGS = [JOINTS.index(f"{side}_{name}") for side in ("left", "right") for name in ("hip", "knee", "ankle", "foot")]
+EXACT = 1e-9
+"""Of algebra in double precision."""
+
+
+def walk(frames: int = 180, *, speed: float = 0.9, period: float = 1.1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Somebody who walks ahead in z with flat feet that stand 60 % of the time: rotations, pelvis, and who stands.
+
+    Hips and knees follow from where the pelvis and the ankles are to be, by the law of cosines.
+    """
+    time = np.arange(frames) / RATE
+    turns = np.tile(np.eye(3), (frames, 22, 1, 1))
+    thigh, shank = REST[1, 1] - REST[4, 1], REST[4, 1] - REST[7, 1]
+    pelvis = np.stack([0 * time, 0.0 * time, speed * time], axis=-1)
+    pelvis[:, 1] = 0.9 * (thigh + shank) - REST[1, 1] + sole_heights(REST)[0]
+    pelvis[:, 1] += 0.015 * np.sin(4 * np.pi * time / period + 0.6)
+    stands = np.zeros((frames, 2), bool)
+    for side, late in ((0, 0.0), (1, 0.5)):
+        phase = time / period + late
+        swing = np.clip((phase % 1 - 0.6) / 0.4, 0, 1)
+        stands[:, side] = swing == 0
+        # The foot lands as far ahead of the hip as it leaves it behind
+        ankle_z = speed * period * (np.floor(phase) - late + 0.3 + (10 * swing**3 - 15 * swing**4 + 6 * swing**5))
+        ankle_y = sole_heights(REST)[0] + 0.12 * np.sin(np.pi * swing) ** 2
+        hip = pelvis + REST[1 + side]
+        y, z = ankle_y - hip[:, 1], ankle_z - hip[:, 2]
+        reach = np.minimum(np.hypot(y, z), 0.999 * (thigh + shank))
+        forward = np.arctan2(z, -y)
+        knee = np.arccos((thigh**2 + reach**2 - shank**2) / (2 * thigh * reach))
+        upper = forward + knee
+        lower = np.arctan2(
+            reach * np.sin(forward) - thigh * np.sin(upper), reach * np.cos(forward) - thigh * np.cos(upper)
+        )
+        for joint, angle in ((1 + side, upper), (4 + side, lower)):
+            vectors = torch.tensor(np.stack([-angle, 0 * angle, 0 * angle], axis=-1))
+            turns[:, joint] = exp_vectors(vectors).numpy()
+    return turns, pelvis, stands
+
+
+def points_of(turns: np.ndarray, pelvis: np.ndarray, rest: np.ndarray = REST) -> np.ndarray:
+    six = torch.tensor(np.concatenate([turns[..., 0], turns[..., 1]], axis=-1))
+    return places(six, torch.tensor(rest), torch.tensor(pelvis)).numpy()
+
+
+def measured(points: np.ndarray, *, scale: float = 1.0, placed: bool = True) -> Measured:
+    """What a head-set says."""
+    there = torch.zeros(len(points), 22, dtype=torch.bool)
+    there[:, HEAD] = True
+    six = torch.zeros(len(points), 22, 6)
+    return Measured(
+        six, torch.zeros_like(there), torch.tensor(scale * points), there, torch.tensor(scale * REST), placed
+    )
+
+
+def perturbed(turns: np.ndarray) -> np.ndarray:
+    """Legs off by what changes slowly, as samples' are."""
+    time = np.arange(len(turns))[:, None] / RATE
+    rng = np.random.default_rng(2)
+    vectors = np.zeros((len(turns), 22, 3))
+    for joint in LEGS:
+        waves = np.sin(2 * np.pi * rng.uniform(0.6, 1.6, 3) * time + rng.uniform(0, 6, 3))
+        vectors[:, joint] = waves * (0.15, 0.05, 0.05)
+    return np.asarray(exp_vectors(torch.tensor(vectors)).numpy() @ turns)
+
+
+def placed(turns: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Where joints are when the head is in its place [m]."""
+    found = points_of(turns, np.zeros((len(turns), 3)))
+    return found + (points - found)[:, HEAD : HEAD + 1]
+
+
+def network(folder: Path) -> InPose:
+    """A tiny prior that knows nothing but a standing person."""
+    torch.manual_seed(0)
+    mean = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1)
+    save_weights(folder / "tiny.safetensors", PriorNetwork(replace(TINY, target="residual"), mean=mean), {"step": 0})
+    return InPose.load(folder / "tiny.safetensors")
+
+
+def head_and_wrists() -> Tracks:
+    """What three sensors on the walker say."""
+    turns, pelvis, _ = walk(60)
+    points = points_of(turns, pelvis)
+    return Tracks(np.arange(60) / RATE, tuple(JOINTS[j] for j in THREE), points[:, THREE], turns[:, THREE], "t.npz")
+
+
+def off_legs(turns: np.ndarray, points: np.ndarray) -> float:
+    """Mean distance of the legs' joints from the truth when the head is in its place [m]."""
+    return float(np.linalg.norm(placed(turns, points) - points, axis=-1)[:, LEGS].mean())
+
+
+def slides(turns: np.ndarray, points: np.ndarray, stands: np.ndarray) -> float:
+    """Mean speed of ankles that stand [m/s]."""
+    speed = RATE * np.linalg.norm(np.diff(placed(turns, points)[:, [7, 8]], axis=0), axis=-1)
+    return float(speed[stands[1:] & stands[:-1]].mean())
+
+
+def sinks(turns: np.ndarray, points: np.ndarray) -> float:
+    """How deep soles are under the floor beyond a centimetre, on average of all points and frames [m]."""
+    return float(np.maximum(sole_heights(REST) - 0.01 - placed(turns, points)[:, SOLES, 1], 0).mean())
+
+
+def angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Angles between rotations [deg]."""
+    cosine = 0.5 * (np.einsum("tjab,tjab->tj", one, other) - 1)
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def test_the_walk_is_one() -> None:
+    turns, pelvis, stands = walk()
+    points = points_of(turns, pelvis)
+    assert slides(turns, points, stands) < 1e-9 and 0.5 < stands.mean() < 0.7
+    assert float(points[:, [10, 11], 1].min()) == pytest.approx(sole_heights(REST)[1], abs=1e-9)
+
+
+def test_the_foot_that_stands_is_told_from_the_one_that_does_not() -> None:
+    turns, pelvis, stands = walk()
+    points, unit = points_of(turns, pelvis), unit_length(REST)
+    sample = Sample(points[:, list(SOLES)] / unit, points[:, HEAD] / unit, turns[:, 0], sole_heights(REST / unit))
+    found = chances(sample)
+    both = stands[1:] & stands[:-1]
+    for number, side in enumerate((0, 0, 1, 1)):
+        assert found[both[:, side], number].mean() > 0.8 > 0.3 > found[~stands[1:, side], number].mean()
+
+
+def test_legs_that_were_moved_off_come_back() -> None:
+    """Half of the error goes, and four fifths of the slipping and of the sinking."""
+    turns, pelvis, stands = walk()
+    points, given = points_of(turns, pelvis), perturbed(turns)
+    found = planted(torch.tensor(given)[None], measured(points))[0].numpy()
+    assert off_legs(given, points) > 0.04 and slides(given, points, stands) > 0.25 and sinks(given, points) > 0.005
+    assert off_legs(found, points) < 0.5 * off_legs(given, points)
+    assert slides(found, points, stands) < 0.2 * slides(given, points, stands)
+    assert sinks(found, points) < 0.2 * sinks(given, points)
+    np.testing.assert_allclose(found @ found.swapaxes(-1, -2), np.broadcast_to(np.eye(3), found.shape), atol=1e-9)
+    above = [j for j in range(22) if j not in LEGS and j not in (0, 3, 6, 9)]
+    assert np.array_equal(found[:, above], given[:, above])
+
+
+def test_a_walk_that_is_right_stays() -> None:
+    turns, pelvis, _ = walk()
+    points = points_of(turns, pelvis)
+    assert off_legs(planted(torch.tensor(turns)[None], measured(points))[0].numpy(), points) < 0.01
+
+
+def standing(height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Somebody who stands in the T-pose, the soles so high over the floor [m]: rotations and points."""
+    turns = np.tile(np.eye(3), (len(height), 22, 1, 1))
+    pelvis = np.zeros((len(height), 3))
+    pelvis[:, 1] = height + sole_heights(REST)[0] - REST[7, 1]
+    return turns, points_of(turns, pelvis)
+
+
+def test_nobody_is_pulled_down_from_the_air() -> None:
+    """A jump of 30 cm with straight legs: from a tenth of a second after it on they stay so within three degrees."""
+    time = np.clip(np.arange(120) / RATE - 0.7, 0, 0.5)
+    turns, points = standing(2.4517 * time - 9.80665 / 2 * time**2)
+    assert points[:, SOLES, 1].max() > 0.3
+    found = planted(torch.tensor(turns)[None], measured(points))[0].numpy()
+    assert angles(found, turns)[48:66].max() < 3.0
+
+
+@pytest.mark.parametrize("height", [0.2, 0.5])
+def test_who_stands_on_something_is_left_there(height: float) -> None:
+    turns, points = standing(np.full(90, height))
+    found = planted(torch.tensor(turns)[None], measured(points))[0].numpy()
+    assert angles(found, turns).max() < 2.0
+
+
+def test_a_hop_that_the_head_does_not_make_is_taken_back() -> None:
+    """Legs that bend for half a second, by which feet rise 4 cm, while the head stays where it is: half of it goes."""
+    turns, points = standing(np.zeros(120))
+    bend = np.sin(np.pi * np.clip((np.arange(120) - 40) / 30, 0, 1)) ** 2
+    given = turns.copy()
+    for joint, angle in ((1, -0.36), (2, -0.36), (4, 0.28), (5, 0.28)):
+        given[:, joint] = exp_vectors(torch.tensor(bend[:, None] * (angle, 0.0, 0.0))).numpy()
+    found = planted(torch.tensor(given)[None], measured(points))[0].numpy()
+    rise = [float((placed(x, points) - points)[:, [7, 8], 1].max()) for x in (given, found)]
+    assert rise[0] > 0.035 and rise[1] < 0.5 * rise[0]
+
+
+def test_size_does_not_matter() -> None:
+    turns, pelvis, _ = walk(60)
+    points, given = points_of(turns, pelvis), torch.tensor(perturbed(turns))[None]
+    one, other = planted(given, measured(points)), planted(given, measured(points, scale=0.6))
+    assert float((one - other).abs().max()) < 1e-6  # lengths are kept in single precision
+    assert float((one - given).abs().max()) > 0.05
+
+
+def test_turning_the_world_turns_the_result() -> None:
+    turns, pelvis, _ = walk(60)
+    points, given = points_of(turns, pelvis), perturbed(turns)
+    about = exp_vectors(torch.tensor([0.0, 1.1, 0.0], dtype=torch.float64)).numpy()
+    one = planted(torch.tensor(given)[None], measured(points))[0].numpy()
+    other = planted(torch.tensor(about @ given)[None], measured(points @ about.T))[0].numpy()
+    np.testing.assert_allclose(about @ one, other, atol=1e-6)
+
+
+def test_without_a_floor_or_a_head_nothing_moves() -> None:
+    turns, pelvis, _ = walk(30)
+    given, points = torch.tensor(turns)[None], points_of(turns, pelvis)
+    assert planted(given, measured(points, placed=False)) is given
+    headless = measured(points)
+    headless.there[:] = False
+    assert planted(given, headless) is given
+
+
+def test_joints_that_are_measured_stay_and_gaps_of_the_head_do_no_harm() -> None:
+    turns, pelvis, _ = walk(120)
+    points, given = points_of(turns, pelvis), perturbed(turns)
+    told = measured(points)
+    told.seen[:, 7] = True
+    found = planted(torch.tensor(given)[None], told)[0].numpy()
+    assert np.abs(found[:, 7] - given[:, 7]).max() < 0.06 < np.abs(found[:, 8] - given[:, 8]).max()
+    gap = measured(points)
+    gap.there[40:80, HEAD] = False
+    gap.points[40:80] = np.nan
+    found = planted(torch.tensor(given)[None], gap)[0].numpy()
+    assert np.isfinite(found).all() and off_legs(found, points) < 0.9 * off_legs(given, points)
+
+
+@pytest.mark.parametrize("frames", [2, 3, 5])
+def test_few_frames_are_enough(frames: int) -> None:
+    turns, pelvis, _ = walk(frames)
+    found = planted(torch.tensor(turns)[None], measured(points_of(turns, pelvis)))
+    assert found.shape == (1, frames, 22, 3, 3) and torch.isfinite(found).all()
+
+
+def planting(frames: int) -> contact_guidance._Planting:
+    turns, pelvis, _ = walk(frames)
+    told = measured(points_of(turns, pelvis))
+    rest = REST / unit_length(REST)
+    head, there = contact_guidance._head(told)
+    return contact_guidance._Planting(perturbed(turns), head, there, told.seen.numpy(), rest, FeetSettings())
+
+
+def test_slopes_are_those_of_finite_differences() -> None:
+    one = planting(4)
+    count = len(one.spread)
+    slopes = one.slopes(one.given)
+    for number in range(count - 1):
+        angles = np.zeros((4, count))
+        angles[:, number] = 1e-6
+        moved = (one.points(one.turned(angles)) - one.points(one.turned(-angles))) / 2e-6
+        np.testing.assert_allclose(slopes[..., number], moved, atol=1e-8)
+
+
+def test_a_step_goes_to_the_least_cost() -> None:
+    """The cost written down without blocks or bands: no way from where a step arrives leads down."""
+    one = planting(7)
+    count = len(one.spread)
+    points, slopes = one.points(one.given), one.slopes(one.given)
+    slip, floor = one.counted(points, np.zeros(7))
+    assert slip.max() > 1 and floor.max() > 1
+    found = one.step(one.given, np.zeros((7, count)))
+
+    def cost(angles: np.ndarray) -> float:
+        power = 2 * np.sqrt(2) * one.slow * one.spread**2
+        second = np.square(np.diff(angles, 2, axis=0)).sum(axis=0)
+        total = float(((np.square(angles).sum(axis=0) + one.slow**4 * second) / power).sum())
+        legs = points + np.einsum("tpxn,tn->tpx", slopes[..., ~one.trunk], angles[:, ~one.trunk])
+        total += float((slip[..., None] * np.square(np.diff(legs, axis=0))).sum())
+        over = points[..., 1] + np.einsum("tpn,tn->tp", slopes[:, :, 1], angles) - one.heights
+        return total + float((floor * over**2).sum())
+
+    best = cost(found)
+    for _ in range(20):
+        way = np.random.default_rng(0).normal(size=found.shape) * one.spread
+        up, down = cost(found + 1e-4 * way), cost(found - 1e-4 * way)
+        assert up > best and down > best and abs(up - down) < 1e-6 * best
+    assert best < 0.9 * cost(np.zeros_like(found))
+
+
+def test_banded_equations_are_those_of_the_full_matrix() -> None:
+    rng = np.random.default_rng(1)
+    frames, count = 6, 4
+    root = rng.normal(size=(frames * count, frames * count))
+    near = np.abs(np.arange(frames)[:, None] - np.arange(frames)) < 3
+    full = (root @ root.T) * np.kron(near, np.ones((count, count))) + 60 * np.eye(frames * count)
+    blocks = np.zeros((3, frames, count, count))
+    for offset in range(3):
+        for t in range(frames - offset):
+            rows = slice((t + offset) * count, (t + offset + 1) * count)
+            blocks[offset, t] = full[rows, t * count : (t + 1) * count]
+    right = rng.normal(size=(frames, count))
+    np.testing.assert_allclose(
+        contact_guidance._solved(blocks, right).ravel(), np.linalg.solve(full, right.ravel()), atol=EXACT
+    )
+    second = np.diff(np.eye(9), 2, axis=0)
+    for offset, numbers in enumerate(contact_guidance._second_differences(9)):
+        np.testing.assert_allclose(numbers[: 9 - offset], np.diagonal(second.T @ second, -offset), atol=1e-15)
+
+
+def test_regressions_find_the_numbers_that_made_the_data() -> None:
+    rng = np.random.default_rng(0)
+    rows, made = rng.normal(size=(40_000, 3)), np.array([1.5, -0.7, 0.0, 0.4])
+    stands = rng.uniform(size=40_000) < 1 / (1 + np.exp(-(rows @ made[:3] + made[3])))
+    found, loss = regression(rows, stands)
+    np.testing.assert_allclose(found, made, atol=0.06)
+    assert loss < np.log(2)
+
+
+def test_what_a_look_holds_is_the_same_for_mirrored_people() -> None:
+    turns, pelvis, _ = walk(60)
+    points = points_of(turns, pelvis) + (0.1, 0.0, 0.0) * np.sin(np.arange(60) / 9)[:, None, None]
+    mirror = np.array([-1.0, 1.0, 1.0])
+    heights = sole_heights(REST)
+    one = looks(Sample(points[:, list(SOLES)], points[:, HEAD], turns[:, 0], heights))
+    swapped = points[:, [SOLES[k] for k in (2, 3, 0, 1)]] * mirror
+    other = looks(Sample(swapped, points[:, HEAD] * mirror, mirror[:, None] * turns[:, 0] * mirror, heights))
+    np.testing.assert_allclose(one, other[:, [2, 3, 0, 1]], atol=1e-9)
+
+
+def test_wrong_settings_and_tables_are_said(tmp_path: Path) -> None:
+    for change in ({"slip": 0.0}, {"floor": -1.0}, {"rounds": 0}):
+        with pytest.raises(DataError, match="feet"):
+            replace(FeetSettings(), **change)  # type: ignore[arg-type]
+    (tmp_path / "x.json").write_text('{"ankle": [1], "ball": [1], "lags": [0]}')
+    for name in ("x.json", "none.json"):
+        with pytest.raises(FileFormatError, match="which foot stands"):
+            weights(tmp_path / name)
+
+
+def test_the_option_reaches_samples_files_and_streams(tmp_path: Path) -> None:
+    """By default legs are moved, with ``--no-feet`` and without a floor they are not, and the latter is said."""
+    prior, tracks = network(tmp_path), head_and_wrists()
+    free = prior.sample(tracks, REST, 1, settings=FAST)
+    usual = prior.sample(tracks, REST, 1)
+    assert np.abs(usual.rotations - free.rotations)[:, :, LEGS].max() > 0.01
+    for floor, moved in ((0.0, True), (None, False)):
+        journal = Journal()
+        one, other = (prior.sample(tracks, REST, 1, settings=s, floor=floor, journal=journal) for s in (FAST, USUAL))
+        assert np.array_equal(one.rotations, other.rotations) is not moved
+        assert any("feet are where the prior has them" in n.text for n in journal.notices) is not moved
+    bodies = {}
+    for settings in (FAST, USUAL):
+        stream, out = prior.stream(tracks.names, REST, settings=settings), []
+        for t in range(60):
+            out += stream.push(
+                {n: (tracks.positions[t, i], tracks.rotations[t, i]) for i, n in enumerate(tracks.names)}
+            )
+        bodies[settings] = np.stack([body.rotations for body in out])
+    assert np.abs(bodies[USUAL] - bodies[FAST])[:, LEGS].max() > 0.01
+
+
+def test_the_command_says_whether_feet_were_put_down(tmp_path: Path) -> None:
+    network(tmp_path)
+    tracks = head_and_wrists()
+    arrays = {f"{n}_p": tracks.positions[:, i] for i, n in enumerate(tracks.names)}
+    arrays |= {f"{n}_r": tracks.rotations[:, i] for i, n in enumerate(tracks.names)}
+    np.savez(tmp_path / "t.npz", time=tracks.times, **arrays)
+    (tmp_path / "b.json").write_text(json.dumps(REST.tolist()))
+    for extra, put in (([], True), (["--no-feet"], False), (["--paper"], False), (["--paper", "--feet"], True)):
+        out = tmp_path / "_".join(["out", *extra])
+        arguments = [
+            "sensors",
+            str(tmp_path / "t.npz"),
+            "--bones",
+            str(tmp_path / "b.json"),
+            "--samples",
+            "1",
+            "--quiet",
+        ]
+        arguments += ["--weights", str(tmp_path / "tiny.safetensors"), "--end", "0.5", "--out", str(out)]
+        assert main([*arguments, *extra]) == 0
+        assert (json.loads((out / "summary.json").read_text())["settings"]["feet"] is not None) is put
