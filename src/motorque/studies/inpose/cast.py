@@ -8,7 +8,7 @@ from pathlib import Path
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
-from motorque.estimators.inpose.inpose import FAST, PAPER
+from motorque.estimators.inpose.inpose import FAST, PAPER, USUAL
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.tree import HEAD as HEAD_JOINT
 from motorque.estimators.inpose.weights import load_weights
@@ -19,7 +19,8 @@ from motorque.studies.inpose.regression import Regression
 from motorque.studies.inpose.unsure_bones import DefaultBones, FoundBones
 
 INPOSE, HEAD = "InPose", "InPose (head)"
-MEAN_OF_4 = "InPose (head), mean of 4"
+MEAN_OF_4 = "InPose (head), feet, mean of 4"
+"""What users get, but for the number of samples."""
 PAPER_INPOSE, PAPER_HEAD = "InPose, as the paper", "InPose (head), as the paper"
 UNTOLD = "InPose (head), noise not told"
 LIKE_PAPER = "InPose (head), the paper's guidance alone, 10 steps"
@@ -70,7 +71,8 @@ def variants(network: PriorNetwork) -> dict[str, Method]:
     methods: list[Method] = [
         InPoseMethod(INPOSE, network),
         InPoseMethod(HEAD, network, head=True),
-        InPoseMethod(MEAN_OF_4, network, head=True, samples=4),
+        InPoseMethod(MEAN_OF_4, network, USUAL, head=True, samples=4),
+        InPoseMethod(FEET, network, USUAL, head=True),
         InPoseMethod(UNTOLD, network, head=True, knows_noise=False),
         InPoseMethod(LIKE_PAPER, network, replace(PAPER, steps=10), head=True, knows_noise=False),
         InPoseMethod(PAPER_INPOSE, network, PAPER, knows_noise=False),

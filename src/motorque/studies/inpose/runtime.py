@@ -28,7 +28,7 @@ from motorque.studies.tables import Table
 
 FILE = "runtime.json"
 TIMED = (
-    cast.INPOSE, cast.HEAD, cast.STEPS_10, cast.PAPER_INPOSE, cast.PAPER_HEAD, cast.THEOREM, cast.PRIOR_IK,
+    cast.INPOSE, cast.HEAD, cast.FEET, cast.STEPS_10, cast.PAPER_INPOSE, cast.PAPER_HEAD, cast.THEOREM, cast.PRIOR_IK,
     cast.MEAN_IK, cast.GLOBAL, cast.LOCAL, cast.REGRESSION,
 )  # fmt: skip
 """Which methods."""

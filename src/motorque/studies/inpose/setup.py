@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from motorque.errors import DataError, FileFormatError, OutputError
-from motorque.estimators.inpose.inpose import FAST
+from motorque.estimators.inpose.inpose import FAST, USUAL
 from motorque.estimators.inpose.library import FILES, Library, fingerprint, load_library, make_library
 from motorque.estimators.inpose.sources import sources_in
 from motorque.estimators.inpose.weights import load_weights
@@ -188,7 +188,7 @@ def identity(setup: Setup, library: Library) -> dict[str, Any]:
         "data": library.fingerprint,
         "seconds": setup.seconds,
         "seed": setup.seed,
-        "settings": json.loads(json.dumps(asdict(FAST))),
+        "settings": json.loads(json.dumps([asdict(FAST), asdict(USUAL)])),
         "baselines": {f"{k} {n}": _digest(f) for k, part in enumerate(setup.tested) for n, f in part.baselines.items()},
     }
 

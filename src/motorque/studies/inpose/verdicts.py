@@ -196,14 +196,15 @@ def _speed(runtime: Runtime | None) -> Iterator[Row]:
         yield (*fast, ABSENT, "")
         yield (*light, ABSENT, "")
         return
-    own = next((speed for speed in runtime.speeds if speed.method == cast.HEAD), None)
+    of = {speed.method: speed for speed in runtime.speeds}
+    own = of.get(cast.FEET, of.get(cast.HEAD))
     if own is None:
         yield (*fast, ABSENT, "")
     else:
         yield (
             *fast,
             YES if own.rate >= SPEED else NO,
-            f"{own.rate:.0f} with {own.steps} steps; streams {1000 * runtime.stream.least:.0f} to "
+            f"{own.method}: {own.rate:.0f} with {own.steps} steps; streams {1000 * runtime.stream.least:.0f} to "
             f"{1000 * runtime.stream.most:.0f} ms behind, {runtime.stream.rate:.0f} frames a second; "
             f"{runtime.load:.1f} other processes wanted a core",
         )
