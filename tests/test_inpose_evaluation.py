@@ -225,6 +225,26 @@ def test_weights_of_something_else_and_folders_without_files_are_refused(
     assert "holds no recording" in capsys.readouterr().err
 
 
+def test_who_interrupts_is_told_how_to_go_on(
+    weights: Path, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("motorque.studies.inpose.study.row_of", interrupted)
+    assert main(arguments(weights, library, tmp_path / "out")) == 130
+    assert "interrupted; go on with --resume" in capsys.readouterr().err
+
+
+def test_recordings_are_made_a_library_once(weights: Path, tmp_path: Path) -> None:
+    order = arguments(weights, make_library([people_folder(tmp_path / "data")], tmp_path / "library"), tmp_path / "out")
+    order[order.index("--data") + 1] = str(tmp_path / "data")
+    assert main([*order, "--only", "covariance"]) == 0
+    made = (tmp_path / "out" / "library" / "index.json").stat().st_mtime_ns
+    assert main([*order, "--only", "covariance", "--resume"]) == 0
+    assert (tmp_path / "out" / "library" / "index.json").stat().st_mtime_ns == made
+
+
 def test_watched_people_may_be_tested_and_it_is_said(weights: Path, library: Library) -> None:
     journal = Journal()
     found = whom_to_test(weights, library, subjects=["data/s1"], journal=journal)

@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # here, where a reader that has gone can still be told from a fault
         return code
     except KeyboardInterrupt:
-        return _fail("interrupted; nothing was written", 128 + signal.SIGINT, debug)
+        kept = options.command in ("train", "evaluate")
+        what = "go on with --resume" if kept else "nothing was written"
+        return _fail(f"interrupted; {what}", 128 + signal.SIGINT, debug)
     except MotorqueError as error:
         return _fail(str(error), 2, debug)
     except BrokenPipeError:  # whoever read the output has gone: nothing to say, and nobody to say it to
