@@ -13,7 +13,8 @@ from motorque.journal import Journal
 from motorque.progress import Progress
 
 SECONDS = 2.0
-"""Of each recording: all experiments on three people then take less than half an hour of two idle cores."""
+"""Of each recording: all experiments on CMU's tested people, with all baselines, then take some half an hour of two
+idle cores."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
