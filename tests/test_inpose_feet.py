@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from inpose_people import people_folder
 from motorque.cli import main
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose import contact_guidance
 from motorque.estimators.inpose.closing import exp_vectors
 from motorque.estimators.inpose.contact_chance import SOLES, Sample, chances, looks, sole_heights, unit_length, weights
 from motorque.estimators.inpose.contact_guidance import FeetSettings, planted
+from motorque.estimators.inpose.contact_learning import main as learn
 from motorque.estimators.inpose.contact_learning import regression
 from motorque.estimators.inpose.inpose import FAST, USUAL, InPose
+from motorque.estimators.inpose.library import make_library
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE, THREE, places
@@ -327,6 +330,17 @@ def test_regressions_find_the_numbers_that_made_the_data() -> None:
     found, loss = regression(rows, stands)
     np.testing.assert_allclose(found, made, atol=0.06)
     assert loss < np.log(2)
+
+
+def test_the_table_is_learned_by_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network(tmp_path)
+    make_library([people_folder(tmp_path / "people", 4, 1)], tmp_path / "library")
+    arguments = [str(tmp_path / "library"), "--weights", str(tmp_path / "tiny.safetensors")]
+    for name in ("one.json", "two.json"):
+        assert learn([*arguments, "--out", str(tmp_path / name)]) == 0
+    assert (tmp_path / "one.json").read_text() == (tmp_path / "two.json").read_text()
+    assert all(np.isfinite(own).all() and own.any() for own in weights(tmp_path / "one.json"))
+    assert learn([str(tmp_path / "nowhere"), *arguments[1:]]) == 2 and "no library" in capsys.readouterr().err
 
 
 def test_what_a_look_holds_is_the_same_for_mirrored_people() -> None:

@@ -3,6 +3,9 @@
 Movements that are learned from are sampled as a user would sample them, from head and wrists in their own bones, and a
 logistic regression learns from what samples look like which points of the true feet stand. Playgrounds and uneven
 ground are left out: there the floor is not where feet stand.
+
+The prior should be one in the middle of its training: a finished one knows these people too well, its samples of them
+look better than strangers' do, and the table then trusts them too much.
 """
 
 from __future__ import annotations
