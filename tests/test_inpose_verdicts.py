@@ -15,7 +15,7 @@ from motorque.studies.inpose.results import Key, Results, Row
 from motorque.studies.inpose.runtime import Runtime, Speed, Streamed
 from motorque.studies.inpose.stills import SCALES as DRAWN
 from motorque.studies.inpose.stills import liveliest, most_lost, stills
-from motorque.studies.inpose.verdicts import verdict_table
+from motorque.studies.inpose.verdicts import counted, verdict_table
 
 OURS = (cast.INPOSE, cast.HEAD, cast.MEAN_OF_4)
 SIZES = [Condition(Shape(whole=scale)) for scale in SCALES]
@@ -55,10 +55,11 @@ def test_what_was_reached_is_said(good: Results) -> None:
     fast = Runtime((Speed(cast.HEAD, 5, 120, 1.0, 1.0),), Streamed(0.1, 0.2, 0.05, 70.0), 0.01, 2, 0.0)
     told = answers(good, fast)
 
-    assert set(told.values()) == {"yes"} and len(told) == 12
+    assert set(told.values()) == {"yes"} and counted(good, fast) == "12 reached"
 
 
 def test_nothing_is_said_of_what_was_not_measured() -> None:
+    assert counted(Results(), None) == "12 not measured"
     assert set(answers(Results()).values()) == {"not measured"}
 
 

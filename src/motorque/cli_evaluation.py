@@ -93,6 +93,7 @@ def evaluate(options: argparse.Namespace, journal: Journal, progress: Progress) 
     from motorque.studies.inpose.results import FILE, Results
     from motorque.studies.inpose.setup import Setup, begin, library_of, whom_to_test
     from motorque.studies.inpose.study import extras, run
+    from motorque.studies.inpose.verdicts import counted
     from motorque.studies.inpose.write import write_evaluation
 
     needs_matplotlib()  # before the work, not after it
@@ -120,7 +121,8 @@ def evaluate(options: argparse.Namespace, journal: Journal, progress: Progress) 
     results.tidy()
     run(setup, chosen(names), results, workers=workers, progress=progress)
     more = extras(setup, names, results, options.out, threads=workers)
-    return f"page: {write_evaluation(setup, names, results, options.out, more)}"
+    page = write_evaluation(setup, names, results, options.out, more)
+    return f"figures that were asked for: {counted(results, more.runtime)}\npage: {page}"
 
 
 def baselines(options: argparse.Namespace, run: str = "") -> dict[str, Path]:

@@ -53,6 +53,16 @@ def verdict_table(results: Results, runtime: Runtime | None) -> Table:
     return table
 
 
+def counted(results: Results, runtime: Runtime | None) -> str:
+    """How many figures were reached, in a few words."""
+    answers = [row[2] for row in verdict_table(results, runtime).rows]
+    return ", ".join(
+        f"{answers.count(answer)} {what}"
+        for answer, what in ((YES, "reached"), (NO, "missed"), (ABSENT, "not measured"))
+        if answer in answers
+    )
+
+
 def times(value: Ratio) -> str:
     """A quotient with its interval."""
     return "not measured" if value is None else f"{value.mean:.3f} times [{value.low:.3f}, {value.high:.3f}]"
