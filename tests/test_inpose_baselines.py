@@ -247,7 +247,7 @@ def test_guidance_through_local_rotations_pulls_wrists_to_their_places(library: 
         own = given.points.double() - given.points[:, [HEAD]].double()
         return float((points - own)[:, list(THREE)].norm(dim=-1).mean())
 
-    head = BoDiffusion("", network, local=True, places=(HEAD,))
+    head = BoDiffusion("", network, local=True, places=(HEAD,), steps=5, last=0)
     settings = GuidanceSettings(weight="score", noise=0.02, variance=0.1, jacobian=False)
     guided = dataclasses.replace(head, guidance=settings)
     assert guided.knows_bones and not head.knows_bones

@@ -109,6 +109,10 @@ def test_steps_are_spread_from_the_noisiest_to_the_cleanest() -> None:
         order = respaced(count)
         assert len(order) == count == len(set(order)) and order[0] == 999 and order == sorted(order, reverse=True)
         assert count == 1 or order[-1] == 0
+    assert respaced(4, 250) == [999, 749, 500, 250] and len(set(respaced(750, 250))) == 750
+    for count, last in ((751, 250), (1, 1000), (1, -1)):
+        with pytest.raises(DataError, match="down to"):
+            respaced(count, last)
     for count in (0, 1001):
         with pytest.raises(DataError, match="1 to 1000"):
             respaced(count)

@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--samples", type=count, default=8, metavar="N", help="bodies drawn, for their spread; 8")
     parser.add_argument("--seed", type=seed, default=0, metavar="K", help="of the first one; 0")
-    parser.add_argument("--steps", type=steps, metavar="N", help="of the diffusion, 1 to 1000; 5")
+    parser.add_argument("--steps", type=steps, metavar="N", help="of the diffusion, 1 to 750; 4")
     parser.add_argument(
         "--paper", action="store_true", help="sample as the paper does: 50 steps, its guidance, nothing after"
     )
@@ -96,8 +96,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def steps(text: str) -> int:
     """Steps of the diffusion."""
-    if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of steps; give 1 to 1000")
+    if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 750:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of steps; give 1 to 750")
     return int(text)
 
 

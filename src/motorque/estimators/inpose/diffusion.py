@@ -139,17 +139,17 @@ class Diffusion:
         return found.flatten(1).mean(1) / math.log(2.0)
 
 
-def respaced(count: int) -> list[int]:
-    """So many of the 1000 steps, evenly, from the noisiest to the cleanest; the first is always 999.
+def respaced(count: int, last: int = 0) -> list[int]:
+    """So many of the 1000 steps, evenly, from the noisiest to the last one that is taken; the first is always 999.
 
     Raises:
-        DataError: The count is none of 1 to 1000.
+        DataError: The count is none of 1 to 1000 less the last one, or there is no such last one.
     """
-    if not 1 <= count <= STEPS:
-        raise DataError(f"sampling: {count} steps can't be; give 1 to {STEPS}")
+    if not 0 <= last < STEPS or not 1 <= count <= STEPS - last:
+        raise DataError(f"sampling: {count} steps down to {last} can't be; give 1 to {STEPS - max(0, last)}")
     if count == 1:
         return [STEPS - 1]
-    return [round((STEPS - 1) * i / (count - 1)) for i in range(count - 1, -1, -1)]
+    return [round(last + (STEPS - 1 - last) * i / (count - 1)) for i in range(count - 1, -1, -1)]
 
 
 def _wide(values: Tensor, like: Tensor) -> Tensor:

@@ -44,6 +44,10 @@ from motorque.skeleton.smpl import rest_joints
 Array = NDArray[np.float64]
 SHIPPED = Path(__file__).with_name("weights.safetensors")
 """Where weights that come with motorque lie."""
+LAST = 250
+"""Where sampling ends: what the network expects here is the sample. Below, little noise is left and the network's own
+faults are larger (11° of clean rotations of watched people): five steps down to 0 have 6.2 cm where four down to 250
+have 5.6, three 5.7, five down to 400 5.8, all with feet on the ground."""
 SMOOTH = 1.5
 """Frames of 60 Hz: samples of five steps jerk twelve times as much as people (8600 against 710 m/s³ on watched ones),
 so smoothed about as much, with errors 2 % lower."""
@@ -55,6 +59,7 @@ class SamplingSettings:
 
     Args:
         steps: Of the diffusion.
+        last: The last of its 1000 steps that is taken, see :data:`LAST`.
         guidance: How samples are pulled to measured places; None leaves places to the closing.
         close: Whether what is left over is closed on the rotations themselves, and measured rotations are taken over
             as far as they are surer than the sample.
@@ -71,7 +76,8 @@ class SamplingSettings:
         root: Whether the ``head`` says where the body is, or the ``mean`` of all sensors.
     """
 
-    steps: int = 5
+    steps: int = 4
+    last: int = LAST
     guidance: GuidanceSettings | None = GuidanceSettings(weight="score", noise=0.02, variance=0.3)
     close: bool = True
     noise: float = 0.002
@@ -96,10 +102,10 @@ class SamplingSettings:
 
 
 FAST = SamplingSettings()
-"""Five steps and a closing: as good as ten on watched subjects, in half the time."""
+"""Four steps and a closing: as good as more on watched subjects, in less time."""
 USUAL = SamplingSettings(feet=FeetSettings())
 """The same with feet on the ground: what users get."""
-PAPER = SamplingSettings(50, PAPER_GUIDANCE, close=False, even=True, smooth=0.0)
+PAPER = SamplingSettings(50, 0, PAPER_GUIDANCE, close=False, even=True, smooth=0.0)
 """As the paper has it: fifty steps, its own guidance and nothing after."""
 
 
@@ -281,6 +287,7 @@ def drawn_from(
         measured,
         seeds=seeds,
         steps=settings.steps,
+        last=settings.last,
         guidance=settings.guidance,
         strength=settings.strength,
         slide=settings.slide,

@@ -90,6 +90,7 @@ def sample_recording(
     *,
     seeds: list[int],
     steps: int = 10,
+    last: int = 0,
     guidance: GuidanceSettings | None = None,
     strength: float = 1.0,
     slide: int = SLIDE,
@@ -106,6 +107,7 @@ def sample_recording(
         measured: What sensors say.
         seeds: One for each sample; a sample depends on its own alone.
         steps: How many of the 1000 steps.
+        last: The last of them; what is expected there is the sample.
         guidance: How samples are pulled to measured places; not at all if None.
         strength: Of classifier-free guidance.
         slide: Frames from one window to the next.
@@ -125,7 +127,7 @@ def sample_recording(
     """
     if not len(measured) or not seeds or not 1 <= slide <= WINDOW:
         raise DataError("sampling: give at least one frame and one seed, and windows that leave no gap")
-    order, frames = respaced(steps), len(measured)
+    order, frames = respaced(steps, last), len(measured)
     diffusion = Diffusion(network.size.target, learned_variance=network.size.learned_variance)
     rows = torch.tensor(starts(frames, slide=slide))[:, None] + torch.arange(min(WINDOW, max(frames, WINDOW)))
     rows = rows.clamp(max=frames - 1)  # a recording shorter than a window stands still at its end

@@ -154,6 +154,7 @@ class Stream:
             window,
             seeds=[0],
             steps=settings.steps,
+            last=settings.last,
             guidance=settings.guidance,
             strength=settings.strength,
             smooth=settings.smooth,

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from motorque.estimators.inpose.guidance import GuidanceSettings
 from motorque.estimators.inpose.heading import turned
-from motorque.estimators.inpose.inpose import SMOOTH
+from motorque.estimators.inpose.inpose import LAST, SMOOTH
 from motorque.estimators.inpose.long_sampling import Dialect, Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.tree import THREE, matrices
 from motorque.studies.inpose.baseline_weights import load_diffusion
 from motorque.studies.inpose.local_rotations import global_matrices
 
-STEPS = 5
+STEPS = 4
 """Steps of sampling, as many as InPose takes by default; the paper takes 50."""
 
 
@@ -36,6 +36,7 @@ class BoDiffusion:
         local: Whether its rotations are against parent joints.
         places: Joints whose places it is told: all three sensors, the head alone, or none.
         steps: Of sampling.
+        last: The last one of the diffusion's that is taken, as of InPose's samples.
         guidance: How samples are pulled to all measured places, for the bones that are told; not at all if None.
         smooth: As of InPose's samples, whose default it is.
     """
@@ -46,6 +47,7 @@ class BoDiffusion:
     places: tuple[int, ...] = THREE
     steps: int = STEPS
     guidance: GuidanceSettings | None = None
+    last: int = LAST
     smooth: float = SMOOTH
 
     @classmethod
@@ -86,6 +88,7 @@ class BoDiffusion:
             measured,
             seeds=[seed],
             steps=self.steps,
+            last=self.last,
             guidance=self.guidance,
             smooth=self.smooth,
             dialect=dialect,

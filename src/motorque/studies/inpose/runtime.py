@@ -204,7 +204,7 @@ def algebra_share(network: PriorNetwork, trial: Trial, windows: int = 4) -> floa
     seen, nowhere = measured.seen[rows], torch.zeros_like(measured.seen[rows])
     rest = measured.rest.expand(windows, -1, -1)
     told, turned, _ = told_of_windows(six[rows], trial.pelvis.float()[rows], rest, seen, nowhere)
-    settings, order = FAST.guidance or GuidanceSettings(), respaced(FAST.steps)
+    settings, order = FAST.guidance or GuidanceSettings(), respaced(FAST.steps, FAST.last)
     diffusion = Diffusion(network.size.target, learned_variance=network.size.learned_variance)
     guide = guide_to(
         measured.points[rows][..., list(THREE), :],
