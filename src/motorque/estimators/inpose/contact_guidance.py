@@ -89,7 +89,7 @@ def _turns() -> tuple[_Turn, ...]:
 TURNS = _turns()
 _LEVEL = 60.0  # frames over which what heights are off by changes
 _SURE = 0.01  # rad: by how much a turn may move a joint whose rotation is measured
-_ELSEWHERE = 0.3  # how likely a point that seems to stand high over the floor does: on stairs, not in the air
+_ELSEWHERE = 0.1  # how likely a point that seems to stand high over the floor does: on stairs, not in the air
 _OVER = 0.01  # how far under the floor a point may be for nothing [unit lengths]
 
 
