@@ -13,6 +13,7 @@ import torch
 from inpose_people import people_folder
 from motorque.cli import main
 from motorque.errors import DataError
+from motorque.estimators.inpose.inpose import FAST
 from motorque.estimators.inpose.library import Library, make_library
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.train import PriorTraining, train_prior
@@ -277,7 +278,7 @@ def test_times_are_told_and_kept(library: Library, tmp_path: Path) -> None:
 
     assert Runtime.read(tmp_path / "times.json") == found and Runtime.read(tmp_path / "none.json") is None
     assert [row[0] for row in found.table().rows] == [cast.HEAD, cast.MEAN_IK]
-    assert found.speeds[0].steps == 5 and found.speeds[0].rate > 0
+    assert found.speeds[0].steps == FAST.steps and found.speeds[0].rate > 0
     assert 0 < found.algebra < 1 and found.stream.least == pytest.approx(0.1)
     told = {row[0]: row for row in verdict_table(Results(), found).rows}
     assert told["speed on 1 CPU cores"][2] in ("yes", "no")
