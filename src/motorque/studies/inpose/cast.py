@@ -110,7 +110,7 @@ def trained(name: str, path: Path) -> list[Method]:
     if not local:
         return [*found, BoDiffusion(GLOBAL_TURNS, network, local, places=())]
     for other, guidance in ((LOCAL_PSEUDO, PAPER_GUIDANCE), (LOCAL_GRADIENT, PAPER_GRADIENT)):
-        found.append(BoDiffusion(other, network, local, (HEAD_JOINT,), PAPER.steps, guidance, PAPER.last))
+        found.append(BoDiffusion(other, network, local, (HEAD_JOINT,), PAPER.steps, guidance, PAPER.last, PAPER.smooth))
     return found
 
 
