@@ -411,6 +411,7 @@ def test_wrong_options_are_one_line(
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "tracks.csv", recorded(20)[0])
     (tmp_path / "other.safetensors").write_bytes(b"nothing")
+    monkeypatch.setattr("motorque.estimators.inpose.inpose.SHIPPED", tmp_path / "none.safetensors")
     try:
         code = main(["sensors", "tracks.csv", "--out", "out", *extra])
     except SystemExit as error:

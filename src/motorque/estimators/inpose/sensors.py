@@ -36,6 +36,11 @@ SLOWEST, FASTEST = 10.0, 2000.0
 FARTHER = 1.3
 """Two sensors whose usual distance is so many times what the bones between them allow are not in metres, or of
 somebody else."""
+NEARER = 0.15
+"""The least share of what bones allow at which places are in centimetres or millimetres: nobody holds all sensors so
+near to each other throughout, but feet would, taken for centimetres."""
+ELSEWHERE = 0.1
+"""How much farther than that two sensors may be [m]: joints of short bones are elsewhere in each skeleton."""
 TILTED = 60.0
 """A head or trunk whose own up axis is on average farther from the world's is in another convention [deg]."""
 MIRRORED = -0.3
@@ -122,25 +127,32 @@ def in_metres(tracks: Tracks, rest: Array, *, units: Units | None = None, journa
         if units != "m":
             journal.repair(f"places are in {units}, by how far sensors are apart; they were made metres", tracks.source)
     tracks = dataclasses.replace(tracks, positions=tracks.positions * UNITS[units])
-    for one, other, far, most in _distances(tracks, rest):
-        if far > FARTHER * most:
-            raise DataError(
-                f"{tracks.source or 'tracks'}: {one} and {other} are usually {far:.3g} m apart, and these bones let "
-                f"them be {most:.3g} m; check units, the height or the bones"
-            )
-        if far > most:
-            journal.warn(
-                f"{one} and {other} are usually {far:.3g} m apart, farther than these bones reach ({most:.3g} m): "
-                "the person is larger than given, or the sensors sit elsewhere",
-                tracks.source,
-            )
+    one, other, far, most = max(
+        _distances(tracks, rest), key=lambda pair: pair[2] - pair[3], default=("", "", 0.0, 0.0)
+    )
+    if far > FARTHER * most + ELSEWHERE:
+        raise DataError(
+            f"{tracks.source or 'tracks'}: {one} and {other} are usually {far:.3g} m apart, and these bones let "
+            f"them be {most:.3g} m; check units, the height or the bones"
+        )
+    if far > most:
+        journal.warn(
+            f"{one} and {other} are usually {far:.3g} m apart, farther than these bones reach ({most:.3g} m): "
+            "the person is larger than given, or the sensors sit elsewhere",
+            tracks.source,
+        )
     return tracks
 
 
 def _units(tracks: Tracks, rest: Array) -> Units:
+    """The unit of places: another than metres only where sensors are farther apart than anybody's, and not by little.
+
+    All pairs count together: short bones, such as collarbones, have other proportions in other skeletons.
+    """
     pairs = _distances(tracks, rest)
+    share = sum(far for _, _, far, _ in pairs) / max(sum(most for _, _, _, most in pairs), 1e-9)
     for unit, factor in UNITS.items():
-        if pairs and all(factor * far <= FARTHER * most for _, _, far, most in pairs):
+        if pairs and (unit == "m" or factor * share >= NEARER) and factor * share <= FARTHER:
             return unit
     if not pairs and tracks.there.any():
         size = float(np.nanmedian(np.abs(tracks.positions[..., 1])))
@@ -253,7 +265,7 @@ def at_60_hz(tracks: Tracks, *, journal: Journal) -> Tracks:
         raise DataError(f"{where}: a single row is no movement; give a recording")
     steps = np.diff(times)
     step = float(np.median(steps))
-    if not SLOWEST <= 1 / step <= FASTEST:
+    if not SLOWEST * 0.99 <= 1 / step <= FASTEST:  # times are written to some digits
         hint = f"give {SLOWEST:g} to {FASTEST:g}, with times in seconds"
         for name, factor in (("milliseconds", 1e-3), ("microseconds", 1e-6), ("nanoseconds", 1e-9)):
             if SLOWEST <= 1 / (step * factor) <= FASTEST:
@@ -261,30 +273,34 @@ def at_60_hz(tracks: Tracks, *, journal: Journal) -> Tracks:
                 break
         raise DataError(f"{where}: {1 / step:.3g} rows a second can't be brought to 60; {hint}")
     uneven = float(np.abs(steps / step - 1).max())
-    wanted = times[0] + np.arange(int(np.floor((times[-1] - times[0]) * RATE + 1e-6)) + 1) / RATE
-    if len(wanted) == len(times) and np.abs(times - wanted).max() < 0.01 / RATE:
+    wanted = times[0] + np.arange(int(np.floor((times[-1] - times[0]) * RATE + 0.01)) + 1) / RATE
+    even = len(wanted) == len(times) and np.abs(times - wanted).max() < 0.01 / RATE
+    if even and tracks.there.all() and tracks.seen.all():
         found = dataclasses.replace(tracks, times=wanted)
     else:
-        if uneven > UNEVEN:
+        if even:
+            times = wanted  # rows stay as they are, but for short gaps
+        elif uneven > UNEVEN:
             journal.repair(
                 f"times between rows vary by up to {uneven:.0%} of {1000 * step:.3g} ms; all were brought to 60 Hz",
                 where,
             )
         else:
             journal.info(f"{1 / step:.4g} rows a second were brought to 60", where)
+        inside = wanted.clip(max=times[-1])
         positions = np.full((len(wanted), len(tracks.names), 3), np.nan)
         rotations = np.full((len(wanted), len(tracks.names), 3, 3), np.nan)
         for number in range(len(tracks.names)):
             rows = np.flatnonzero(tracks.there[:, number])
-            near = _bridged(times[rows], wanted)
+            near = _bridged(times[rows], inside)
             if near.any():
                 curve = PchipInterpolator(times[rows], tracks.positions[rows, number])
-                positions[near, number] = curve(wanted[near])
+                positions[near, number] = curve(inside[near])
             rows = np.flatnonzero(tracks.seen[:, number])
-            near = _bridged(times[rows], wanted)
+            near = _bridged(times[rows], inside)
             if near.any():
                 way = Slerp(times[rows], Rotation.from_matrix(tracks.rotations[rows, number]))
-                rotations[near, number] = way(wanted[near]).as_matrix()
+                rotations[near, number] = way(inside[near]).as_matrix()
         found = Tracks(wanted, tracks.names, positions, rotations, tracks.source)
     _say_gaps(found, journal)
     return found

@@ -1,0 +1,52 @@
+"""Tracks as devices and people really write them: odd units, clocks and gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from motorque.errors import DataError
+from motorque.estimators.inpose.sensors import at_60_hz, in_metres
+from motorque.estimators.inpose.tree import JOINTS, THREE
+from motorque.journal import Journal
+from motorque.series.tracks import Tracks
+from test_inpose_sensors import NAMES, REST, recorded
+
+
+def test_metres_stay_metres_where_short_bones_are_longer_than_published() -> None:
+    """All 22 joints of somebody whose collarbones and hips are wider by a third and more, and places in feet."""
+    _, points, turns = recorded()
+    wide = points.copy()
+    for joint, parent in ((1, 0), (2, 0), (16, 13), (17, 14)):
+        wide[:, joint] += 0.4 * (points[:, joint] - points[:, parent])
+    journal = Journal()
+    tracks = Tracks(np.arange(90) / 60, JOINTS, wide, turns, "t.csv")
+    np.testing.assert_array_equal(in_metres(tracks, REST, journal=journal).positions, wide)
+    assert [n.kind for n in journal.notices] == ["warning"]
+    three = Tracks(tracks.times, NAMES, 3.2808 * points[:, list(THREE)], turns[:, list(THREE)])
+    with pytest.raises(DataError, match="check units"):
+        in_metres(three, REST, journal=journal)
+
+
+def test_short_gaps_are_bridged_in_recordings_of_60_hz_too() -> None:
+    tracks, _, _ = recorded(121)
+    positions, rotations = tracks.positions.copy(), tracks.rotations.copy()
+    positions[40:43], rotations[40:43] = np.nan, np.nan
+    positions[70:90, 1] = np.nan
+    journal = Journal()
+    found = at_60_hz(Tracks(tracks.times, NAMES, positions, rotations), journal=journal)
+    assert found.seen.all() and not found.there[70:90, 1].any() and found.there.sum() == 3 * 121 - 20
+    known = np.isfinite(positions)
+    np.testing.assert_allclose(found.positions[known], positions[known], atol=1e-12)
+    assert np.abs(found.positions[40:43] - tracks.positions[40:43]).max() < 0.002
+    assert len(journal.notices) == 1 and "left_wrist's place is missing for 0.33 s" in journal.notices[0].text
+
+
+@pytest.mark.parametrize("every", [1, 6])
+def test_times_may_be_of_a_clock_that_began_long_ago(every: int) -> None:
+    """Seconds since 1970 have few digits left; ten rows a second are enough."""
+    tracks, _, _ = recorded(121)
+    times = tracks.times[::every] + 1.7e9
+    late = Tracks(times, NAMES, tracks.positions[::every], tracks.rotations[::every])
+    found = at_60_hz(late, journal=Journal())
+    assert len(found.times) == 121 and found.there.all() and found.seen.all()
