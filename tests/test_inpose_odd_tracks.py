@@ -50,3 +50,35 @@ def test_times_may_be_of_a_clock_that_began_long_ago(every: int) -> None:
     late = Tracks(times, NAMES, tracks.positions[::every], tracks.rotations[::every])
     found = at_60_hz(late, journal=Journal())
     assert len(found.times) == 121 and found.there.all() and found.seen.all()
+
+
+def test_what_a_lost_sensor_says_is_not_measured() -> None:
+    """A value that is repeated for a second, zeros, and a place three metres off for two frames."""
+    tracks, _, _ = recorded(150)
+    places, turns = tracks.positions.copy(), tracks.rotations.copy()
+    places[:, 0] += np.linspace(0, 0.5, 150)[:, None]  # who stands still may well say the same
+    places[40:100, 1], turns[40:100, 1] = places[40, 1], turns[40, 1]
+    places[20:50, 2], turns[20:50, 2] = 0.0, np.eye(3)
+    places[120:122, 0, 1] += 3.0
+    journal = Journal()
+    found = in_metres(Tracks(tracks.times, NAMES, places, turns), REST, journal=journal)
+    lost = np.zeros((150, 3), dtype=bool)
+    lost[41:100, 1] = lost[20:50, 2] = True
+    np.testing.assert_array_equal(found.seen, ~lost)
+    lost[120:122, 0] = True
+    np.testing.assert_array_equal(found.there, ~lost)
+    np.testing.assert_array_equal(found.positions[~lost], places[~lost])
+    said = [notice.text for notice in journal.notices]
+    assert len(said) == 3 and all("taken as not measured" in text for text in said)
+    assert {notice.kind for notice in journal.notices} == {"repair"}
+
+
+def test_a_jump_that_stays_is_said_and_stillness_is_not() -> None:
+    tracks, _, _ = recorded(120)
+    still = Tracks(tracks.times, NAMES, tracks.positions[:1].repeat(120, 0), tracks.rotations[:1].repeat(120, 0))
+    journal = Journal()
+    assert in_metres(still, REST, journal=journal).there.all() and not journal.notices
+    places = tracks.positions.copy()
+    places[60:] += (2.0, 0.0, 0.0)
+    assert in_metres(Tracks(tracks.times, NAMES, places, tracks.rotations), REST, journal=journal).there.all()
+    assert len(journal.notices) == 3 and "head moves by 2 m within 0.017 s at 0.98 s" in journal.notices[0].text

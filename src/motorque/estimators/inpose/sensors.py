@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.long_sampling import Measured
+from motorque.estimators.inpose.lost_tracking import without_spikes, without_stale
 from motorque.estimators.inpose.tree import JOINTS, PARENTS, RATE, columns, standing_length
 from motorque.journal import Journal
 from motorque.series.poses import Up
@@ -111,7 +112,7 @@ def _mounted(tracks: Tracks, time: float) -> Tracks:
 
 
 def in_metres(tracks: Tracks, rest: Array, *, units: Units | None = None, journal: Journal) -> Tracks:
-    """Tracks with places in metres.
+    """Tracks with places in metres, and without what was written while sensors were lost.
 
     Args:
         tracks: In SMPL's world.
@@ -122,11 +123,12 @@ def in_metres(tracks: Tracks, rest: Array, *, units: Units | None = None, journa
     Raises:
         DataError: No unit makes them this person's.
     """
+    tracks = without_stale(tracks, journal=journal)
     if units is None:
         units = _units(tracks, rest)
         if units != "m":
             journal.repair(f"places are in {units}, by how far sensors are apart; they were made metres", tracks.source)
-    tracks = dataclasses.replace(tracks, positions=tracks.positions * UNITS[units])
+    tracks = without_spikes(dataclasses.replace(tracks, positions=tracks.positions * UNITS[units]), journal=journal)
     one, other, far, most = max(
         _distances(tracks, rest), key=lambda pair: pair[2] - pair[3], default=("", "", 0.0, 0.0)
     )
