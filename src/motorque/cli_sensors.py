@@ -45,7 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", type=kind.one_of(".safetensors"), metavar="FILE", help="of the prior, from motorque train inpose"
     )
-    parser.add_argument("--samples", type=count, default=8, metavar="N", help="bodies drawn, for their spread; 8")
+    parser.add_argument(
+        "--samples", type=count, default=8, metavar="N", help="bodies drawn; std.csv needs 2 or more, 8 are best; 8"
+    )
     parser.add_argument("--seed", type=seed, default=0, metavar="K", help="of the first one; 0")
     parser.add_argument("--steps", type=steps, metavar="N", help="of the diffusion, 1 to 750; 4")
     parser.add_argument(

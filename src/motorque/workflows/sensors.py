@@ -64,8 +64,9 @@ def sensors_step(
 
     Args:
         path: The tracks, as :func:`motorque.files.tracks.read_tracks` reads them.
-        out: Folder for ``poses.npz`` (the mean of the samples, AMASS's layout), ``std.csv`` (by joint and frame, of
-            rotations [deg] and places [cm]), ``summary.json`` and, with ``analyze``, ``torques/``.
+        out: Folder for ``poses.npz`` (the mean of the samples, AMASS's layout), ``std.csv`` (standard deviations of its
+            errors by joint and frame, of rotations [deg] and places [cm]), ``summary.json`` and, with ``analyze``,
+            ``torques/``.
         height: Stature [m].
         bones: The person's bones, as :func:`motorque.files.smpl_bones.read_bones` reads them.
         sex: Whose proportions.
@@ -127,7 +128,7 @@ def sensors_step(
         if len(mean.times) < 2:
             raise DataError(f"{path}: lasts less than two frames at 60 Hz; give a longer recording")
         write_poses(folder.path / "poses.npz", mean.poses(mass=mass))
-        _write_spread(folder.path / "std.csv", drawn)
+        _write_std(folder.path / "std.csv", drawn)
         about = {
             "motorque": motorque.__version__,
             "command": command,
@@ -140,8 +141,10 @@ def sensors_step(
             "weights": {key: prior.about[key] for key in ("motorque", "step", "data") if key in prior.about},
             "rest_joints_m": np.round(mean.rest, 5).tolist(),
             "rest_std_cm": None if mean.rest_std is None else np.round(100.0 * mean.rest_std, 3).tolist(),
-            "std_deg": _by_joint(np.degrees(drawn.spread)),
-            "std_cm": _by_joint(100.0 * drawn.place_spread),
+            "std_deg": _by_joint(np.degrees(drawn.standard_deviation)),
+            "std_cm": _by_joint(100.0 * drawn.place_standard_deviation),
+            "spread_deg": _by_joint(np.degrees(drawn.spread)),
+            "spread_cm": _by_joint(100.0 * drawn.place_spread),
             "off_sensors_cm": _misses(drawn, mean),
             "notices": [asdict(notice) for notice in journal.notices],
         }
@@ -167,17 +170,21 @@ def _between(tracks: Tracks, start: float | None, end: float | None) -> Tracks:
     return Tracks(tracks.times[kept], tracks.names, tracks.positions[kept], tracks.rotations[kept], tracks.source)
 
 
-def _write_spread(path: Path, drawn: Bodies) -> None:
+def _write_std(path: Path, drawn: Bodies) -> None:
     """A row a frame: time, then for each joint the standard deviation of its rotation [deg] and of its place [cm]."""
     names = [f"{name}_deg" for name in JOINTS] + [f"{name}_cm" for name in JOINTS]
-    table = np.column_stack([drawn.times, np.degrees(drawn.spread), 100.0 * drawn.place_spread])
+    std = np.degrees(drawn.standard_deviation), 100.0 * drawn.place_standard_deviation
+    table = np.column_stack([drawn.times, *std])
     np.savetxt(path, table, fmt="%.5g", delimiter=",", header=",".join(["time", *names]), comments="")
 
 
 def _by_joint(values: Array) -> dict[str, float | None]:
-    """Mean over time by joint; None where a single sample has no spread."""
-    mean = values.mean(axis=0)
-    return {name: round(float(x), 4) if np.isfinite(x) else None for name, x in zip(JOINTS, mean, strict=True)}
+    """Mean over the times at which it is known, by joint; None where it never is, as in a single sample."""
+    found: dict[str, float | None] = {}
+    for name, column in zip(JOINTS, values.T, strict=True):
+        known = column[np.isfinite(column)]
+        found[name] = round(float(known.mean()), 4) if len(known) else None
+    return found
 
 
 def _misses(drawn: Bodies, mean: Bodies) -> dict[str, Any]:

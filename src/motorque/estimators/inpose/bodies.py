@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from motorque.estimators.inpose.error_bars import ANY, bones_share, error_bars, within_reach
 from motorque.estimators.inpose.long_sampling import Measured
-from motorque.estimators.inpose.tree import ANKLES, HEAD, JOINTS, PARENTS, columns, places
+from motorque.estimators.inpose.tree import ANKLES, HEAD, JOINTS, PARENTS, columns, matrices, places
 from motorque.series.poses import Poses
 from motorque.skeleton.anthropometry import Sex
 from motorque.skeleton.smpl import ANKLE_HEIGHT
@@ -66,14 +67,13 @@ class Bodies:
     def spread(self) -> Array:
         """Root mean square angle of samples from their mean [rad], shape [T, 22]; NaN for a single sample.
 
-        It is divided by the number of samples less one, as a variance is.
+        It is divided by the number of samples less one, as a variance is. It is what samples say of each other, less
+        than they are off: see :attr:`standard_deviation`.
         """
         count = len(self.rotations)
         if count < 2:
             return np.full(self.rotations.shape[1:3], np.nan)
-        off = self.mean.rotations.swapaxes(-1, -2) @ self.rotations
-        cosine = 0.5 * (np.trace(off, axis1=-2, axis2=-1) - 1)
-        return np.asarray(np.sqrt((np.arccos(np.clip(cosine, -1, 1)) ** 2).sum(axis=0) / (count - 1)))
+        return np.asarray(np.sqrt((_angles(self.mean.rotations, self.rotations) ** 2).sum(axis=0) / (count - 1)))
 
     @property
     def place_spread(self) -> Array:
@@ -83,6 +83,45 @@ class Bodies:
             return np.full(self.rotations.shape[1:3], np.nan)
         found = self.positions
         return np.asarray(np.sqrt(((found - found.mean(axis=0)) ** 2).sum(axis=(0, -1)) / (count - 1)))
+
+    @property
+    def standard_deviation(self) -> Array:
+        """How far the mean's global rotations are off: root mean square angles [rad], shape [T, 22].
+
+        The spread, widened by what errors of strangers were (:mod:`motorque.estimators.inpose.error_bars`). Where a
+        rotation was measured it is the sensor's noise and how far samples are from what it said. NaN for a single
+        sample, but where measured.
+        """
+        found = np.minimum(error_bars().rotations(self.spread, len(self.rotations)), ANY)
+        if self.measured is None or self.settings is None:
+            return np.asarray(found)
+        told = matrices(self.measured.columns6.double()).numpy()
+        square = (_angles(told, self.rotations) ** 2).mean(axis=0) + 3 * self.settings.rotation_noise**2
+        return np.where(self.measured.seen.numpy(), np.sqrt(square), found)
+
+    @property
+    def place_standard_deviation(self) -> Array:
+        """How far the mean's places are off: root mean square distances [m], shape [T, 22].
+
+        As :attr:`standard_deviation`, with the noise of what says where the body is; and more where bones had to be
+        found, or where that is not the head: then by as much as the joints that say it instead are off themselves. No
+        joint is farther off than the next one and the bone between them allow. NaN in frames where no place was
+        measured, and for a single sample but where measured.
+        """
+        found = error_bars().places(self.place_spread, len(self.rotations))
+        if self.rest_std is not None:
+            found = np.hypot(found, bones_share(self.rest_std))
+        if self.measured is None or self.settings is None:
+            return np.asarray(found)
+        there = self.measured.there.numpy()
+        weight = _placed_by(there, self.settings.root)
+        weight[weight[:, HEAD] == 1.0] = 0.0  # by the head alone
+        weight[~there.any(axis=1)] = np.nan
+        noise = 3 * self.settings.noise**2
+        found = np.sqrt(found**2 + (weight * found**2).sum(axis=1, keepdims=True) + noise)
+        off = np.linalg.norm(self.positions - self.measured.points.double().numpy(), axis=-1)
+        found = np.where(there, np.sqrt((off**2).mean(axis=0) + noise), found)
+        return within_reach(found, self.standard_deviation, self.rest, self.rest_std)
 
     def poses(self, sample: int = 0, *, mass: float | None = None) -> Poses:
         """A sample as poses on SMPL's tree, hands straight.
@@ -125,18 +164,34 @@ def pelvis_of(rotations: Array, measured: Measured, rest: Array, *, root: str = 
     six = torch.tensor(columns(rotations))
     hung = places(six, torch.tensor(rest[: len(JOINTS)])).numpy()
     there = measured.there.numpy()
-    weight = there.astype(np.float64)
-    if root == "head":
-        weight[there[:, HEAD]] = 0.0
-        weight[there[:, HEAD], HEAD] = 1.0
-    total = weight.sum(axis=1)
-    if not total.any():
+    weight = _placed_by(there, root)
+    if not weight.any():
         sole = ANKLE_HEIGHT / (1 - ANKLE_HEIGHT) * float(rest[HEAD, 1] - rest[list(ANKLES), 1].mean())
         found = np.zeros((len(hung), 3))
         found[:, 1] = sole - hung[:, list(ANKLES), 1].min(axis=1)
         return found
     off = np.where(there[..., None], measured.points.numpy().astype(np.float64) - hung, 0.0)
-    known = np.flatnonzero(total > 0)
-    found = np.einsum("tj,tja->ta", weight[known], off[known]) / total[known, None]
+    known = np.flatnonzero(weight.any(axis=1))
+    found = np.einsum("tj,tja->ta", weight[known], off[known])
     frames = np.arange(len(hung))
     return np.stack([np.interp(frames, known, found[:, axis]) for axis in range(3)], axis=-1)
+
+
+def _placed_by(there: NDArray[np.bool_], root: str) -> Array:
+    """What share each place has in saying where the body is, shape [T, 22]; sums are one, or zero where none is there.
+
+    Args:
+        there: Whose place was measured, shape [T, 22].
+        root: ``head`` or ``mean``.
+    """
+    weight = there.astype(np.float64)
+    if root == "head":
+        weight[there[:, HEAD]] = 0.0
+        weight[there[:, HEAD], HEAD] = 1.0
+    return weight / np.maximum(weight.sum(axis=1, keepdims=True), 1.0)
+
+
+def _angles(one: Array, other: Array) -> Array:
+    """Angles between rotations [rad], [..., 3, 3] twice → [...]."""
+    off = np.sqrt(((one - other) ** 2).sum(axis=(-1, -2)))
+    return np.asarray(2 * np.arcsin(np.clip(off / (2 * np.sqrt(2)), 0, 1)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from motorque.estimators.inpose.bodies import Bodies, pelvis_of
 from motorque.estimators.inpose.bone_fit import BoneDoubts, Told, with_bones_found
 from motorque.estimators.inpose.closing import SURE, closed
 from motorque.estimators.inpose.contact_guidance import FeetSettings, can_stand, planted
+from motorque.estimators.inpose.error_bars import doubts as doubts_of_error_bars
 from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
@@ -206,6 +207,8 @@ class InPose:
             journal.info(
                 "nobody knows where the head is over the floor: feet are where the prior has them", tracks.source
             )
+        for doubt in doubts_of_error_bars(self.network, asdict(settings)) if n > 1 else ():
+            journal.info(doubt, tracks.source)
         turns, measured, settings = drawn_from(
             self.network, measured, settings, seeds=[seed + number for number in range(n)], progress=progress
         )

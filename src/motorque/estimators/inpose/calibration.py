@@ -1,0 +1,247 @@
+"""Learning error bars: ``python -m motorque.estimators.inpose.calibration LIBRARY --weights W``.
+
+Movements of the watched people, from whom the prior did not learn, are sampled as a user would sample them, from head
+and wrists in their own bones, and how far off the result is makes the table of
+:mod:`motorque.estimators.inpose.error_bars`. They are two people only, and of them the one whom the prior knows worse
+counts: a table holds 90 % of each one's errors in its 90 % bands, and so more of the other's. That rather gives too
+wide bars than too narrow ones, but a third person may be further off than both. Who is tested is never looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+import motorque
+from motorque.errors import DataError, MotorqueError
+from motorque.estimators.inpose.bodies import Bodies, pelvis_of
+from motorque.estimators.inpose.error_bars import BAND, GROUPS, KINDS, TABLE, fingerprint
+from motorque.estimators.inpose.folds import default_split
+from motorque.estimators.inpose.inpose import USUAL, InPose, SamplingSettings, drawn_from, refit
+from motorque.estimators.inpose.library import Library, Movement, load_library
+from motorque.estimators.inpose.long_sampling import Measured
+from motorque.estimators.inpose.tree import JOINTS, RATE, THREE, WINDOW, angles_between, columns, places
+from motorque.files.output import write_text
+from motorque.progress import Progress, silent
+
+Array = NDArray[np.float64]
+
+SAMPLES = 8
+SECONDS = 4.0
+"""Of each recording at most, from its middle."""
+HELD = 0.9
+LEAST = {"angle": np.radians(1.0), "place": 0.002}
+"""What stands for no error at all where errors are fitted [rad, m]."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What somebody truly did.
+
+    Args:
+        subject: Who.
+        columns6: Global rotations as six numbers, shape [T, 22, 6].
+        pelvis: Over a floor at y = 0 [m], shape [T, 3].
+        rest: Rest joints [m], shape [22, 3].
+    """
+
+    subject: str
+    columns6: torch.Tensor
+    pelvis: torch.Tensor
+    rest: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How far the mean of samples is off, and how far they are from each other, each [T, 22].
+
+    Args:
+        subject: Of whom.
+        angle: Angle between the found and the true global rotation [rad].
+        place: How far the found place is from the true one, the head where it was measured [m].
+        spread: Of samples' rotations [rad].
+        place_spread: Of their places [m].
+        drawn: The samples.
+    """
+
+    subject: str
+    angle: Array
+    place: Array
+    spread: Array
+    place_spread: Array
+    drawn: Bodies
+
+
+def errors_of(
+    truth: Truth,
+    prior: InPose,
+    *,
+    sensors: Sequence[int] = THREE,
+    settings: SamplingSettings = USUAL,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Errors:
+    """Sample a movement from what its sensors would say, without noise.
+
+    Args:
+        truth: What was done.
+        prior: What samples.
+        sensors: Joints whose rotation and place are measured.
+        settings: How it is sampled.
+        samples: How many.
+        seed: Of the first.
+    """
+    true, rest = truth.columns6.double(), truth.rest.double()
+    points = places(true, rest, truth.pelvis.double())
+    seen = torch.zeros(true.shape[:2], dtype=torch.bool)
+    seen[:, list(sensors)] = True
+    measured = Measured(true.float(), seen, points.float(), seen, rest.float(), placed=True)
+    turns, measured, settings = drawn_from(
+        prior.network, measured, settings, seeds=[seed + number for number in range(samples)]
+    )
+    pelvis = np.stack([pelvis_of(sample, measured, rest.numpy(), root=settings.root) for sample in turns.numpy()])
+    drawn = Bodies(
+        np.arange(len(true)) / RATE, turns.numpy(), pelvis, rest.numpy(), measured=measured, settings=settings
+    )
+    mean = refit(drawn)
+    return Errors(
+        truth.subject,
+        angles_between(torch.tensor(columns(mean.rotations[0])), true).numpy(),
+        np.linalg.norm(mean.positions[0] - points.numpy(), axis=-1),
+        drawn.spread,
+        drawn.place_spread,
+        drawn,
+    )
+
+
+def middle_of(library: Library, movement: Movement, seconds: float) -> Truth:
+    """The middle of a recording [s], in the person's own bones."""
+    frames = min(movement.frames, max(WINDOW, round(seconds * RATE)))
+    first = movement.first + (movement.frames - frames) // 2
+    rows = slice(first, first + frames)
+    six, pelvis = (torch.tensor(np.array(values[rows])) for values in (library.rotations, library.pelvis))
+    return Truth(movement.subject, six, pelvis, torch.tensor(movement.rest))
+
+
+def calibrated(errors: Sequence[Errors]) -> dict[str, dict[str, tuple[float, float]]]:
+    """The two numbers of each part of the body that strangers' errors ask for, rotations in rad and places in m.
+
+    Args:
+        errors: Of some people, sampled :data:`SAMPLES` times from head and wrists, which do not count.
+
+    Raises:
+        DataError: There is nobody.
+    """
+    if not errors:
+        raise DataError("error bars: there is no movement to learn from")
+    found: dict[str, dict[str, tuple[float, float]]] = {kind: {} for kind in KINDS}
+    for name, joints in GROUPS.items():
+        own = [JOINTS.index(joint) for joint in joints if JOINTS.index(joint) not in THREE]
+        people = [[e for e in errors if e.subject == subject] for subject in sorted({e.subject for e in errors})]
+        for kind, off, spread in zip(KINDS, ("angle", "place"), ("spread", "place_spread"), strict=True):
+            each = [
+                tuple(np.concatenate([getattr(e, what)[:, own].ravel() for e in person]) for what in (off, spread))
+                for person in people
+            ]
+            found[kind][name] = widening(each, SAMPLES, least=LEAST[off])
+    return found
+
+
+def widening(people: Sequence[tuple[Array, ...]], count: int, *, least: float) -> tuple[float, float]:
+    """The numbers ``own`` and ``times`` with which 90 % of each one's errors are in their bands.
+
+    What a spread tells is how one person's errors differ from frame to frame and joint to joint, not how people differ:
+    ``times`` is the same for all, ``own`` each one's, both as Gaussian errors alike in all directions make most likely,
+    people counting alike. Of ``own`` the largest is taken; then both are made larger, if need be, until the bands hold
+    90 % of each person's errors.
+
+    Args:
+        people: Errors and spreads of each, both [M].
+        count: Of how many samples they are.
+        least: Standard deviation that ``own`` is not below.
+    """
+    squares = [(np.square(off), np.square(spread)) for off, spread in people]
+
+    def loss(own: float, times: float, person: tuple[Array, Array]) -> float:
+        variance = own + (times + 1 / count) * person[1]
+        return float(np.mean(np.log(variance) + person[0] / variance))
+
+    def fitted(times: float, person: tuple[Array, Array]) -> tuple[float, float]:
+        """The log of this person's own variance, and the loss with it."""
+        low = 2 * np.log(least)
+        span = (low, max(float(np.log(person[0].mean())), low) + 1.0)
+        best = minimize_scalar(lambda log: loss(np.exp(log), times, person), bounds=span, method="bounded")
+        return float(best.x), float(best.fun)
+
+    steps = np.linspace(np.log(1e-4), np.log(1e2), 57)
+    costs = [sum(fitted(np.exp(log), person)[1] for person in squares) for log in steps]
+    times = float(np.exp(steps[int(np.argmin(costs))]))
+    own = float(np.exp(max(fitted(times, person)[0] for person in squares)))
+    factor = 1.0
+    for off, spread in squares:
+        needed = (off / BAND**2 - spread / count) / (own + times * spread)
+        factor = max(factor, float(np.quantile(needed, HELD)))
+    return float(np.sqrt(own * factor)), float(np.sqrt(times * factor))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make the table from the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m motorque.estimators.inpose.calibration", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("library", type=Path, help="movements, see motorque.estimators.inpose.library")
+    parser.add_argument("--weights", type=Path, help="the prior's; those that come with motorque by default")
+    parser.add_argument("--out", type=Path, default=TABLE, help="the table; that of the package by default")
+    options = parser.parse_args(arguments)
+    try:
+        library = load_library(options.library)
+        prior = InPose.load(options.weights)
+        errors = sampled(library, default_split(library.movements).validation, prior)
+        numbers = calibrated(errors)
+        about = {
+            "motorque": motorque.__version__,
+            "library": library.fingerprint,
+            "network": fingerprint(prior.network),
+            "prior_step": prior.about.get("step"),
+            "settings": asdict(USUAL),
+            "people": sorted({e.subject for e in errors}),
+            "frames": sum(len(e.angle) for e in errors),
+        }
+        rounded = {
+            kind: {name: [round(x, 5) for x in pair] for name, pair in own.items()} for kind, own in numbers.items()
+        }
+        write_text(options.out, json.dumps({"about": about} | rounded, indent=1) + "\n")
+    except MotorqueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for name in GROUPS:
+        (turn, by), (place, by_place) = numbers["rotations_rad"][name], numbers["places_m"][name]
+        print(
+            f"{name}: {np.degrees(turn):.1f} deg and {by:.2f} times the spread; {100 * place:.1f} cm and {by_place:.2f}"
+        )
+    print(options.out)
+    return 0
+
+
+def sampled(
+    library: Library, movements: Sequence[Movement], prior: InPose, *, progress: Progress = silent
+) -> list[Errors]:
+    """Errors of the middle of each movement."""
+    found = []
+    for number, movement in enumerate(movements):
+        found.append(errors_of(middle_of(library, movement, SECONDS), prior))
+        progress("sampling", (number + 1) / len(movements))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""How far off bodies are: spreads widened by strangers' errors, measured joints with their own noise, the table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from inpose_people import people_folder, person
+from motorque.errors import DataError, FileFormatError
+from motorque.estimators.inpose import calibration
+from motorque.estimators.inpose.bodies import Bodies
+from motorque.estimators.inpose.calibration import errors_of, main, widening
+from motorque.estimators.inpose.closing import exp_vectors
+from motorque.estimators.inpose.error_bars import (
+    ANY,
+    BAND,
+    GROUPS,
+    TABLE,
+    bones_share,
+    doubts,
+    error_bars,
+    fingerprint,
+    within_reach,
+)
+from motorque.estimators.inpose.folds import CMU_TEST
+from motorque.estimators.inpose.inpose import FAST, PAPER, USUAL, InPose
+from motorque.estimators.inpose.library import make_library
+from motorque.estimators.inpose.long_sampling import Measured
+from motorque.estimators.inpose.network import TINY, PriorNetwork
+from motorque.estimators.inpose.tree import HEAD, JOINTS, PARENTS, THREE, columns, global_rotations, places, resting
+from motorque.estimators.inpose.weights import save_weights
+
+HIP, WRIST = JOINTS.index("left_hip"), JOINTS.index("left_wrist")
+
+
+def network() -> PriorNetwork:
+    """A tiny one that knows nothing but a standing person."""
+    torch.manual_seed(0)
+    mean = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1)
+    return PriorNetwork(replace(TINY, target="residual"), mean=mean)
+
+
+def drawn(count: int = 8, *, off: float = 0.1, frames: int = 40, sensors: tuple[int, ...] = THREE) -> Bodies:
+    """Samples scattered about a true movement, of which some joints are measured and taken over."""
+    poses = person(3, frames=frames)
+    turns, pelvis = global_rotations(poses)
+    rest = resting(poses)
+    points = places(torch.tensor(columns(turns)), torch.tensor(rest), torch.tensor(pelvis))
+    seen = torch.zeros(frames, 22, dtype=torch.bool)
+    seen[:, list(sensors)] = True
+    measured = Measured(torch.tensor(columns(turns)), seen, points, seen.clone(), torch.tensor(rest), placed=True)
+    generator = torch.Generator().manual_seed(0)
+    noise = off * torch.randn(count, frames, 22, 3, generator=generator, dtype=torch.float64)
+    noise[:, :, list(sensors)] = 0.0
+    samples = exp_vectors(noise).numpy() @ turns
+    hung = places(torch.tensor(columns(samples)), torch.tensor(rest)).numpy()
+    way = points.numpy()[:, HEAD] - hung[:, :, HEAD]
+    return Bodies(poses.times, samples, way, rest, measured=measured, settings=FAST)
+
+
+def test_measured_joints_have_their_own_noise_and_others_a_wider_spread() -> None:
+    bodies, table = drawn(), error_bars()
+    std, place = bodies.standard_deviation, bodies.place_standard_deviation
+    np.testing.assert_allclose(std[:, list(THREE)], np.sqrt(3) * FAST.rotation_noise, rtol=1e-9)
+    np.testing.assert_allclose(place[:, HEAD], np.sqrt(3) * FAST.noise, rtol=1e-9)
+    missed = np.linalg.norm(bodies.positions - bodies.measured.points.numpy(), axis=-1)[:, :, WRIST]
+    np.testing.assert_allclose(place[:, WRIST] ** 2, (missed**2).mean(0) + 3 * FAST.noise**2, rtol=1e-9)
+    others = [j for j in range(22) if j not in THREE]
+    own = table.rotations
+    wanted = own.own[HIP] ** 2 + (own.times[HIP] ** 2 + 1 / 8) * bodies.spread[:, HIP] ** 2
+    np.testing.assert_allclose(std[:, HIP] ** 2, wanted, rtol=1e-9)
+    assert (std > bodies.spread / np.sqrt(8)).all() and (place[:, others] > bodies.place_spread[:, others] / 3).all()
+    far = drawn(off=9.0).standard_deviation
+    assert (far <= ANY).all() and (far[:, HIP] == ANY).any()
+    noisy = replace(bodies, settings=replace(FAST, rotation_noise=0.2, noise=0.05))
+    np.testing.assert_allclose(noisy.standard_deviation[:, HEAD], np.sqrt(3) * 0.2, rtol=1e-9)
+    np.testing.assert_allclose(noisy.place_standard_deviation[:, HEAD], np.sqrt(3) * 0.05, rtol=1e-9)
+
+
+def test_a_sensor_that_drops_out_is_a_guess_there_and_a_lost_place_is_not_known() -> None:
+    bodies = drawn()
+    seen, there = bodies.measured.seen.clone(), bodies.measured.there.clone()
+    seen[10:20, WRIST] = False
+    there[10:20, HEAD] = False  # wrists say where the body is
+    there[30:] = False
+    left = replace(bodies, measured=replace(bodies.measured, seen=seen, there=there))
+    std, place = left.standard_deviation, left.place_standard_deviation
+    assert (std[10:20, WRIST] >= error_bars().rotations.own[WRIST]).all()
+    np.testing.assert_array_equal(std[:10], bodies.standard_deviation[:10])
+    assert np.isnan(place[30:]).all() and np.isfinite(place[:30]).all()
+    np.testing.assert_array_equal(place[:10], bodies.place_standard_deviation[:10])
+    assert (place[10:20, HEAD] > 5 * place[0, HEAD]).all()
+    assert (place[10:20, HIP] > bodies.place_standard_deviation[10:20, HIP]).all()
+
+
+def test_fewer_samples_have_wider_bars_and_one_has_none_but_where_measured() -> None:
+    table = error_bars().rotations
+    spread = np.full((1, 22), 0.1)
+    np.testing.assert_allclose(table(spread, 2) ** 2 - table(spread, 8) ** 2, (1 / 2 - 1 / 8) * 0.01, rtol=1e-9)
+    one = drawn(1)
+    known = np.isfinite(one.standard_deviation).all(axis=0)
+    assert set(np.flatnonzero(known)) == set(THREE)
+    assert np.isfinite(one.place_standard_deviation[:, HEAD]).all()
+    assert np.isnan(one.place_standard_deviation[:, HIP]).all()
+    bare = replace(drawn(), measured=None)
+    assert np.isfinite(bare.standard_deviation).all() and (bare.standard_deviation[:, HEAD] > 0.1).all()
+
+
+def test_bones_that_may_be_off_put_joints_off_from_the_head_on() -> None:
+    rest_std = np.arange(22) / 1000.0
+    found = bones_share(rest_std)
+    chain = ["neck", "spine3", "spine2", "spine1"]  # bones that end in these, and the head's own
+    from_head = rest_std[HEAD] + sum(rest_std[JOINTS.index(name)] for name in chain)
+    assert found[HEAD] == 0.0 and found[0] == pytest.approx(from_head)
+    assert found[HIP] == pytest.approx(from_head + rest_std[HIP])
+    bodies = drawn()
+    wider = replace(bodies, rest_std=rest_std).place_standard_deviation
+    assert (wider >= bodies.place_standard_deviation - 1e-12).all() and wider[0, 10] > bodies.place_standard_deviation[
+        0, 10
+    ]
+
+
+def test_no_joint_is_farther_off_than_the_next_one_and_their_bone_allow() -> None:
+    bodies = drawn(sensors=(*THREE, JOINTS.index("left_ankle")))
+    toe, ankle = JOINTS.index("left_foot"), JOINTS.index("left_ankle")
+    std, place = bodies.standard_deviation, bodies.place_standard_deviation
+    length = np.linalg.norm(bodies.rest[toe] - bodies.rest[ankle])
+    np.testing.assert_allclose(place[:, toe], place[:, ankle] + length * std[:, ankle], rtol=1e-9)
+    assert (place[:, toe] < 0.3 * drawn().place_standard_deviation[:, toe]).all()
+    rng = np.random.default_rng(0)
+    given, turns = rng.uniform(0.01, 0.5, (5, 22)), rng.uniform(0.01, 2.0, (5, 22))
+    arm = np.full((5, 22, 22), np.inf)  # shortest paths by Floyd and Warshall
+    for joint, parent in enumerate(PARENTS[1:], 1):
+        bone = np.linalg.norm(bodies.rest[joint] - bodies.rest[parent]) * np.minimum(turns[:, parent], np.sqrt(2))
+        arm[:, joint, parent] = arm[:, parent, joint] = bone
+    arm[:, range(22), range(22)] = 0.0
+    for k in range(22):
+        arm = np.minimum(arm, arm[:, :, k : k + 1] + arm[:, k : k + 1])
+    wanted = (given[:, None] + arm).min(axis=-1)
+    np.testing.assert_allclose(within_reach(given, turns, bodies.rest), wanted, rtol=1e-12)
+
+
+def test_a_widening_finds_what_errors_were_drawn_with() -> None:
+    rng = np.random.default_rng(0)
+    people = []
+    for own in (0.1, 0.2):
+        spread = rng.gamma(2.0, 0.05, 40_000)
+        std = np.sqrt(own**2 + (1.5**2 + 1 / 8) * spread**2)
+        people.append((np.linalg.norm(std[:, None] / np.sqrt(3) * rng.normal(size=(len(std), 3)), axis=-1), spread))
+    own, times = widening(people, 8, least=0.001)
+    assert own == pytest.approx(0.2, rel=0.05) and times == pytest.approx(1.5, rel=0.1)
+    # Errors with long tails, of a person who is worse off: bands still hold 90 % of each one's
+    off, spread = people[1]
+    people[1] = (off * rng.choice([0.5, 3.0], len(off), p=[0.8, 0.2]), spread)
+    own, times = widening(people, 8, least=0.001)
+    held = [np.mean(e < BAND * np.sqrt(own**2 + (times**2 + 1 / 8) * s**2)) for e, s in people]
+    assert min(held) == pytest.approx(0.9, abs=0.005) and max(held) > 0.95
+
+
+def test_the_table_is_of_all_joints_and_of_watched_people_alone() -> None:
+    assert sorted(name for joints in GROUPS.values() for name in joints) == sorted(JOINTS)
+    about = json.loads(TABLE.read_text())["about"]
+    assert about["people"] and not {*about["people"]} & {*CMU_TEST}
+    assert about["settings"] == json.loads(json.dumps(asdict(USUAL)))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"about": {}}', None])
+def test_what_is_no_table_is_refused(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "t.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(FileFormatError, match="no table of error bars"):
+        error_bars(path)
+
+
+def test_other_weights_and_settings_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = network()
+    table = replace(error_bars(), network=fingerprint(one))
+    monkeypatch.setattr("motorque.estimators.inpose.error_bars.error_bars", lambda: table)
+    assert doubts(one, asdict(USUAL)) == []
+    assert doubts(one, asdict(replace(USUAL, noise=0.05, rotation_noise=0.1))) == []
+    assert "feet" in doubts(one, asdict(FAST))[0] and "steps" in doubts(one, asdict(PAPER))[0]
+    with torch.no_grad():
+        next(iter(one.parameters())).add_(0.5)
+    assert "weights that come with motorque" in doubts(one, asdict(USUAL))[0]
+
+
+def test_one_command_makes_a_table_of_watched_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = make_library([people_folder(tmp_path / "data")], tmp_path / "library")
+    save_weights(tmp_path / "w.safetensors", network(), {"step": 7})
+    monkeypatch.setattr(calibration, "SECONDS", 1.0)
+    out = tmp_path / "table.json"
+    assert main([str(library.folder), "--weights", str(tmp_path / "w.safetensors"), "--out", str(out)]) == 0
+    about = json.loads(out.read_text())["about"]
+    watched = calibration.default_split(library.movements).validation
+    assert about["people"] == sorted({m.subject for m in watched}) and about["prior_step"] == 7
+    prior, table = InPose.load(tmp_path / "w.safetensors"), error_bars(out)
+    assert table.network == fingerprint(prior.network)
+    errors = [errors_of(calibration.middle_of(library, m, 1.0), prior) for m in watched]
+    others = [j for j in range(22) if j not in THREE]
+    for name, joints in GROUPS.items():
+        own = [j for j in others if JOINTS[j] in joints]
+        off = np.concatenate([e.angle[:, own] for e in errors])
+        std = np.concatenate([table.rotations(e.spread, 8)[:, own] for e in errors])
+        assert np.mean(off < BAND * std) >= 0.895, name
+    with pytest.raises(DataError, match="no movement"):
+        calibration.calibrated([])
