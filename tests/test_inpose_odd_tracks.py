@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from motorque.errors import DataError
+from motorque.estimators.inpose.closing import log_vectors
+from motorque.estimators.inpose.inpose import InPose
+from motorque.estimators.inpose.long_sampling import through_gaps
+from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.sensors import at_60_hz, in_metres
-from motorque.estimators.inpose.tree import JOINTS, THREE
+from motorque.estimators.inpose.tree import JOINTS, THREE, columns, matrices
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
 from test_inpose_sensors import NAMES, REST, recorded
@@ -82,3 +89,34 @@ def test_a_jump_that_stays_is_said_and_stillness_is_not() -> None:
     places[60:] += (2.0, 0.0, 0.0)
     assert in_metres(Tracks(tracks.times, NAMES, places, tracks.rotations), REST, journal=journal).there.all()
     assert len(journal.notices) == 3 and "head moves by 2 m within 0.017 s at 0.98 s" in journal.notices[0].text
+
+
+def test_through_a_gap_of_all_sensors_the_head_turns_straight() -> None:
+    tracks, _, turns = recorded(90)
+    six, seen = torch.tensor(columns(turns)), torch.zeros(90, 22, dtype=torch.bool)
+    seen[:, list(THREE)] = True
+    seen[30:60] = False
+    seen[10:20, 15] = False  # others are seen: nothing is made up
+    found, told = through_gaps(six, seen)
+    head = matrices(found[29:61, 15])
+    steps = log_vectors(head[1:] @ head[:-1].mT)
+    assert torch.allclose(steps, steps[:1].expand_as(steps), atol=1e-9)
+    seen[30:60, 15] = True
+    assert torch.equal(told, seen) and torch.equal(found[seen & ~told], six[seen & ~told])
+
+
+def test_a_stream_goes_on_where_it_was_when_all_sensors_are_gone() -> None:
+    """For longer than a window, far from where places are zero; pushes that are refused change nothing."""
+    tracks, _, _ = recorded(140)
+    there = tracks.positions + np.array([20.0, 0.0, -30.0])
+    network = PriorNetwork(replace(TINY, target="residual"), mean=torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1))
+    stream, out = InPose(network.eval(), {}).stream(NAMES, REST, hop=6, delay=5), []
+    for t in range(140):
+        frame = {n: (there[t, i], tracks.rotations[t, i]) for i, n in enumerate(NAMES)}
+        out += stream.push(frame if not 30 <= t < 110 else {})
+        for wrong in ({"head": (np.zeros(2), None)}, {"head": (None, np.ones((3, 3)))}, {"head": ("a", None)}):
+            with pytest.raises(DataError, match="stream: "):
+                stream.push(wrong)  # type: ignore[dict-item]
+    pelvis = np.stack([body.pelvis for body in out + stream.flush()])
+    assert len(pelvis) == 140 and np.abs(pelvis - there[:, 0]).max() < 1.5
+    assert np.linalg.norm(np.diff(pelvis[:107], axis=0), axis=-1).max() * 60 < 10.0  # until sensors are back

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation, Slerp
 from torch import Tensor
 
 from motorque.errors import DataError
@@ -20,7 +21,7 @@ from motorque.estimators.inpose.guidance import GuidanceSettings, Guide, guide_t
 from motorque.estimators.inpose.heading import forward_angle, turned
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.sampling import expected
-from motorque.estimators.inpose.tree import HEAD, JOINTS, SLIDE, WINDOW, matrices, standing_length
+from motorque.estimators.inpose.tree import HEAD, JOINTS, SLIDE, WINDOW, columns, matrices, standing_length
 from motorque.progress import Progress, silent
 
 TOGETHER = 8
@@ -173,14 +174,15 @@ def _windows(
     dialect: Dialect,
 ) -> tuple[Conditions, Guide | None, Tensor]:
     """What is told of each window, what pulls it, and by how much it is turned to face forward."""
-    seen, there = measured.seen[rows], measured.there[rows]
-    six = torch.where(seen[..., None], measured.columns6[rows], measured.columns6.new_zeros(()))
+    own_six, own_seen = through_gaps(measured.columns6, measured.seen)
+    seen, there = own_seen[rows], measured.there[rows]
+    six = torch.where(seen[..., None], own_six[rows], own_six.new_zeros(()))
     angle = forward_angle(six, seen)
     points = turned(torch.where(there[..., None], measured.points[rows], six.new_zeros(())), angle)
     placed = torch.zeros_like(seen)
     if measured.placed:
         own = list(dialect.places)
-        placed[..., own] = seen[..., own] & there[..., own]
+        placed[..., own] = measured.seen[rows][..., own] & there[..., own]
     told = conditions(
         turned(six, angle),
         seen,
@@ -205,6 +207,36 @@ def _windows(
         whole=dialect.whole,
     )
     return told, guide, angle
+
+
+def through_gaps(columns6: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotations with one joint's turned straight through frames in which no rotation was measured.
+
+    The prior, told nothing at all, has people face anywhere, and turn about within a gap of all sensors.
+
+    Args:
+        columns6: Global rotations as six numbers, shape [T, 22, 6]; anything where not seen.
+        seen: Whose rotation was measured, bool, shape [T, 22].
+
+    Returns:
+        The same with the head's rotation, or if it was never measured that of the lowest number, between its last and
+        its next one, and bool flags with it seen there.
+    """
+    blind = ~seen.any(dim=1)
+    if not blind.any() or blind.all():
+        return columns6, seen
+    joint = HEAD if seen[:, HEAD].any() else int(seen.any(dim=0).int().argmax())
+    known = seen[:, joint].nonzero()[:, 0].numpy()
+    frames = blind.nonzero()[:, 0].numpy()
+    turns = Rotation.from_matrix(matrices(columns6[known, joint].double()).numpy())
+    if len(known) > 1:
+        between = Slerp(known, turns)(frames.clip(known[0], known[-1])).as_matrix()
+    else:
+        between = turns.as_matrix().repeat(len(frames), 0)
+    columns6, seen = columns6.clone(), seen.clone()
+    columns6[blind, joint] = torch.tensor(columns(between), dtype=columns6.dtype)
+    seen[blind, joint] = True
+    return columns6, seen
 
 
 def _some(told: Conditions, which: slice) -> Conditions:

@@ -92,6 +92,8 @@ class Stream:
         self._there = torch.zeros(WINDOW, len(JOINTS), dtype=torch.bool)
         self._sum = torch.zeros(WINDOW, len(JOINTS), 6)
         self._weight = torch.zeros(WINDOW)
+        self._facing: tuple[int, Tensor] | None = None  # the rotation that was measured last
+        self._pelvis: Array | None = None  # of the body that came out last
 
     @property
     def latency(self) -> tuple[float, float]:
@@ -106,25 +108,22 @@ class Stream:
                 up; None where not measured. Joints that are left out are not measured in this frame.
 
         Raises:
-            DataError: A joint that is not among the stream's, or a shape that is none.
+            DataError: A joint that is not among the stream's, a shape that is none, or a matrix that is no rotation;
+                the stream is then as it was before.
         """
+        read = {name: _measurement(name, given, self.joints) for name, given in sensors.items()}
         for own in (self._six, self._points, self._seen, self._there, self._sum, self._weight):
             own[:-1] = own[1:].clone()
             own[-1] = 0
-        for name, (place, turn) in sensors.items():
-            if name not in self.joints:
-                raise DataError(f"stream: {name} is not among its joints, {', '.join(self.joints)}")
+        for name, (place, turn) in read.items():
             joint = JOINTS.index(name)
-            if place is not None and np.isfinite(place).all():
-                if np.shape(place) != (3,):
-                    raise DataError(f"stream: the place of {name} has shape {list(np.shape(place))}, not [3]")
-                self._points[-1, joint] = torch.as_tensor(np.asarray(place, dtype=np.float32))
+            if place is not None:
+                self._points[-1, joint] = torch.as_tensor(place, dtype=torch.float32)
                 self._there[-1, joint] = True
-            if turn is not None and np.isfinite(turn).all():
-                if np.shape(turn) != (3, 3):
-                    raise DataError(f"stream: the rotation of {name} has shape {list(np.shape(turn))}, not [3, 3]")
-                self._six[-1, joint] = torch.as_tensor(np.asarray(turn, dtype=np.float32)[:, :2].T.reshape(6))
+            if turn is not None:
+                self._six[-1, joint] = torch.as_tensor(turn[:, :2].T.reshape(6), dtype=torch.float32)
                 self._seen[-1, joint] = True
+                self._facing = joint, self._six[-1, joint].clone()
         self._frames += 1
         if self._frames % self.hop or self._frames - self.delay <= self._out:
             return []
@@ -151,7 +150,7 @@ class Stream:
         window, settings = self.settings.quieter(window)
         six = sample_recording(
             self.network,
-            window,
+            self._told(window),
             seeds=[0],
             steps=settings.steps,
             last=settings.last,
@@ -171,11 +170,56 @@ class Stream:
         turns = self.finish(turned[:, ready], part, settings)[0].numpy()
         pelvis = pelvis_of(turns, part, self.rest, root=settings.root)
         pelvis[:, 1] += self.floor or 0.0
+        pelvis = self._onward(pelvis, part.there.any(dim=1).numpy())
+        self._pelvis = pelvis[-1]
         bodies = [Body(self._out + number, turns[number], pelvis[number]) for number in range(len(ready))]
         self._out = until
         return bodies
+
+    def _told(self, window: Measured) -> Measured:
+        """What the prior is told: where nothing was seen for a whole window, the rotation that was seen last."""
+        if self._facing is None or window.seen.any():
+            return window
+        joint, six = self._facing
+        columns6, seen = window.columns6.clone(), window.seen.clone()
+        columns6[:, joint], seen[:, joint] = six, True
+        return replace(window, columns6=columns6, seen=seen)
+
+    def _onward(self, pelvis: Array, known: NDArray[np.bool_]) -> Array:
+        """The pelvis, going on from where it was last through frames without any place, shape [T, 3]."""
+        if self._pelvis is None or known[0]:
+            return pelvis
+        count = int(known.argmax()) if known.any() else len(known)
+        to = pelvis[count] if known.any() else self._pelvis
+        share = (np.arange(count) + 1.0)[:, None] / (count + 1)
+        return np.concatenate([self._pelvis + share * (to - self._pelvis), pelvis[count:]])
 
     def _noise(self, frame: int) -> Tensor:
         """What a frame begins from, shape [22, 6]."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + frame)
         return torch.randn(len(JOINTS), 6, generator=generator)
+
+
+def _measurement(
+    name: str, given: tuple[Array | None, Array | None], joints: tuple[str, ...]
+) -> tuple[Array | None, Array | None]:
+    """A sensor's place and rotation as numbers, None where not measured.
+
+    Raises:
+        DataError: See :meth:`Stream.push`.
+    """
+    if name not in joints:
+        raise DataError(f"stream: {name} is not among its joints, {', '.join(joints)}")
+    found: list[Array | None] = []
+    try:
+        for value, shape, what in zip(given, ((3,), (3, 3)), ("place", "rotation"), strict=True):
+            own = None if value is None else np.asarray(value, dtype=np.float64)
+            if own is not None and own.shape != shape:
+                raise DataError(f"stream: the {what} of {name} has shape {list(own.shape)}, not {list(shape)}")
+            found.append(own if own is not None and np.isfinite(own).all() else None)
+    except (TypeError, ValueError):
+        raise DataError(f"stream: give {name}'s place and rotation as two arrays of numbers, or None") from None
+    place, turn = found
+    if turn is not None and (np.abs(turn @ turn.T - np.eye(3)).max() > 1e-2 or np.linalg.det(turn) < 0):
+        raise DataError(f"stream: the matrix of {name} is no rotation; give an orthonormal one")
+    return place, turn
