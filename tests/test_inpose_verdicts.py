@@ -63,6 +63,14 @@ def test_nothing_is_said_of_what_was_not_measured() -> None:
     assert set(answers(Results()).values()) == {"not measured"}
 
 
+@pytest.mark.parametrize("away", list(cast.BASELINES.values()))
+def test_nobody_is_better_than_a_baseline_that_was_not_given(good: Results, away: str) -> None:
+    good.rows = {key: row for key, row in good.rows.items() if key.method != away}
+    table = verdict_table(good, None)
+    told = {str(row[0]): row for row in table.rows if row[2] == "not measured" and f"not given: {away}" in str(row[3])}
+    assert len(told) == 6 and "default shape" in told and "whole-body scales 0.6 to 1.4" in told
+
+
 @pytest.mark.parametrize(
     ("method", "condition", "error", "figure"),
     [
