@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from motorque.errors import DataError
+from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.closing import log_vectors
 from motorque.estimators.inpose.inpose import InPose
-from motorque.estimators.inpose.long_sampling import through_gaps
+from motorque.estimators.inpose.long_sampling import Measured, through_gaps
 from motorque.estimators.inpose.network import TINY, PriorNetwork
+from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
 from motorque.estimators.inpose.sensors import at_60_hz, in_metres
 from motorque.estimators.inpose.tree import JOINTS, THREE, columns, matrices
+from motorque.files.smpl_bones import read_bones
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
 from test_inpose_sensors import NAMES, REST, recorded
@@ -120,3 +123,25 @@ def test_a_stream_goes_on_where_it_was_when_all_sensors_are_gone() -> None:
     pelvis = np.stack([body.pelvis for body in out + stream.flush()])
     assert len(pelvis) == 140 and np.abs(pelvis - there[:, 0]).max() < 1.5
     assert np.linalg.norm(np.diff(pelvis[:107], axis=0), axis=-1).max() * 60 < 10.0  # until sensors are back
+
+
+def test_bones_that_nobody_told_are_said(tmp_path: Path) -> None:
+    path, journal = tmp_path / "b.json", Journal()
+    for text, said in (("{}", "neither bones nor a height"), ('{"height": 170}', "no person's; give metres")):
+        path.write_text(text)
+        with pytest.raises(FileFormatError, match=said):
+            read_bones(path)
+    path.write_text('{"left_elbow": 0.3, "height": 1.6}')
+    read_bones(path, journal=journal)
+    assert not journal.notices
+    path.write_text('{"left_elbow": 0.3}')
+    read_bones(path, journal=journal)
+    assert journal.notices[0].text.startswith("20 bones are told neither") and len(journal.notices) == 1
+
+
+def test_an_offset_of_a_sensor_that_is_not_there_is_said() -> None:
+    nothing = torch.zeros(5, 22, dtype=torch.bool)
+    measured = Measured(torch.zeros(5, 22, 6), nothing, torch.zeros(5, 22, 3), nothing, torch.tensor(REST[:22]))
+    journal = Journal()
+    at_joints(measured, offsets_of({"pelvis": (0.0, 0.0, 0.1)}), journal=journal)
+    assert "no place of pelvis is measured" in journal.notices[0].text

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorque.errors import DataError, FileFormatError
+from motorque.journal import Journal
 from motorque.skeleton.anthropometry import Sex
 from motorque.skeleton.smpl import SMPL_JOINTS, SMPL_PARENTS, rest_joints
 
@@ -26,15 +27,20 @@ BODY = 22
 """Joints without the hands, which a file may leave out."""
 SHORTEST, LONGEST = 1e-3, 1.5
 """Lengths that a bone can have [m]."""
+SHORTEST_BODY, TALLEST = 0.4, 2.8
+"""Between which a stature is [m]."""
 
 
-def read_bones(path: str | Path, *, height: float | None = None, sex: Sex | None = None) -> Array:
+def read_bones(
+    path: str | Path, *, height: float | None = None, sex: Sex | None = None, journal: Journal | None = None
+) -> Array:
     """Rest joints of the person in a file.
 
     Args:
         path: The file.
         height: Stature [m] for bones that the file does not tell; the file's own if not given.
         sex: Whose proportions they have; the file's own if not given.
+        journal: Where it is recorded that nobody told how long some bones are.
 
     Returns:
         Rest joints from the pelvis on [m], shape [24, 3].
@@ -67,6 +73,16 @@ def read_bones(path: str | Path, *, height: float | None = None, sex: Sex | None
         content.pop("sex", None)
         if sex not in ("f", "m", "unknown"):
             raise DataError(f"sex must be f, m or unknown, got {sex!r}")
+        if height is not None and not SHORTEST_BODY < height < TALLEST:
+            raise DataError(f"a height of {height:g} m is no person's; give metres")
+        if height is None and not content:
+            raise DataError("tells neither bones nor a height")
+        if height is None and len(content) < BODY - 1 and journal is not None:
+            journal.assume(
+                f"{BODY - 1 - len(content)} bones are told neither by themselves nor by a height: they are an average "
+                "adult's",
+                str(path),
+            )
         return _by_name(content, height, sex)
     except DataError as error:
         raise FileFormatError(f"{path}: {error}") from None

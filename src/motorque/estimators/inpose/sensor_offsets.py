@@ -62,6 +62,8 @@ def at_joints(measured: Measured, offsets: Tensor, *, journal: Journal | None = 
     points = torch.where((off & measured.seen)[..., None], moved, measured.points.double())
     lost = off & measured.there & ~measured.seen
     if journal is not None:
+        for joint in (off & ~measured.there.any(dim=0)).nonzero()[:, 0].tolist():
+            journal.warn(f"no place of {JOINTS[joint]} is measured: where its sensor sits counts for nothing")
         for joint in lost.any(dim=0).nonzero()[:, 0].tolist():
             journal.warn(
                 f"{JOINTS[joint]}'s sensor is off its joint, and in {int(lost[:, joint].sum())} frames it is not known "
