@@ -34,6 +34,9 @@ from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.tree import HEAD, JOINTS, PARENTS, THREE, columns, global_rotations, places, resting
 from motorque.estimators.inpose.weights import save_weights
+from motorque.journal import Journal
+from motorque.series.tracks import Tracks
+from motorque.workflows.sensors import sensors_step
 
 HIP, WRIST = JOINTS.index("left_hip"), JOINTS.index("left_wrist")
 
@@ -91,6 +94,13 @@ def test_a_sensor_that_drops_out_is_a_guess_there_and_a_lost_place_is_not_known(
     left = replace(bodies, measured=replace(bodies.measured, seen=seen, there=there))
     std, place = left.standard_deviation, left.place_standard_deviation
     assert (std[10:20, WRIST] >= error_bars().rotations.own[WRIST]).all()
+    gone = replace(bodies, measured=replace(bodies.measured, seen=seen, there=there & seen))
+    free, shoulder = error_bars().free_rotations, JOINTS.index("left_shoulder")
+    assert (gone.standard_deviation[10:20, [shoulder, WRIST]] >= free.own[WRIST]).all()  # nothing tells of that arm
+    np.testing.assert_array_equal(gone.standard_deviation[:, HIP], bodies.standard_deviation[:, HIP])
+    assert (free.own[WRIST] > 1.2 * error_bars().rotations.own[WRIST]) and (
+        gone.standard_deviation[10:20, 19] < 1
+    ).any()
     np.testing.assert_array_equal(std[:10], bodies.standard_deviation[:10])
     assert np.isnan(place[30:]).all() and np.isfinite(place[:30]).all()
     np.testing.assert_array_equal(place[:10], bodies.place_standard_deviation[:10])
@@ -208,5 +218,40 @@ def test_one_command_makes_a_table_of_watched_people(tmp_path: Path, monkeypatch
         off = np.concatenate([e.angle[:, own] for e in errors])
         std = np.concatenate([table.rotations(e.spread, 8)[:, own] for e in errors])
         assert np.mean(off < BAND * std) >= 0.895, name
+    alone = [errors_of(calibration.middle_of(library, m, 1.0), prior, sensors=(HEAD,)) for m in watched]
+    arms = [JOINTS.index(name) for name in GROUPS["arms"]]
+    off, std = (np.concatenate([v[:, arms] for v in each]) for each in
+                ([e.place for e in alone], [table.free_places(e.place_spread, 8) for e in alone]))  # fmt: skip
+    assert np.mean(off < BAND * std) >= 0.895
     with pytest.raises(DataError, match="no movement"):
         calibration.calibrated([])
+
+
+def test_the_files_have_standard_deviations_and_the_summary_spreads_too(tmp_path: Path) -> None:
+    poses = person(3, frames=60)
+    turns, pelvis = global_rotations(poses)
+    rest = torch.tensor(resting(poses))
+    points = places(torch.tensor(columns(turns)), rest, torch.tensor(pelvis)).numpy()
+    names = tuple(JOINTS[j] for j in THREE)
+    table = {"time": poses.times}
+    for name, joint in zip(names, THREE, strict=True):
+        table |= {f"{name}_p": points[:, joint], f"{name}_r": turns[:, joint]}
+    np.savez(tmp_path / "t.npz", **table)
+    (tmp_path / "b.json").write_text(json.dumps(rest.tolist()))
+    save_weights(tmp_path / "w.safetensors", network(), {"step": 0})
+    journal = Journal()
+    sensors_step(
+        tmp_path / "t.npz", tmp_path / "out", bones=tmp_path / "b.json", weights=tmp_path / "w.safetensors", samples=2,
+        journal=journal,
+    )  # fmt: skip
+    drawn = InPose.load(tmp_path / "w.safetensors").sample(
+        Tracks(poses.times, names, points[:, list(THREE)], turns[:, list(THREE)]), rest.numpy(), 2
+    )
+    rows = np.loadtxt(tmp_path / "out" / "std.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(rows[:, 1:23], np.degrees(drawn.standard_deviation), rtol=1e-3)
+    np.testing.assert_allclose(rows[:, 23:], 100 * drawn.place_standard_deviation, rtol=1e-3)
+    about = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert about["std_deg"]["left_hip"] == pytest.approx(rows[:, 1 + HIP].mean(), rel=1e-3)
+    assert about["spread_deg"]["left_hip"] == pytest.approx(np.degrees(drawn.spread[:, HIP]).mean(), rel=1e-3)
+    assert about["std_cm"]["left_foot"] > 2 * about["spread_cm"]["left_foot"] > 0
+    assert any("weights that come with motorque" in notice.text for notice in journal.notices)

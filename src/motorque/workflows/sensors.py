@@ -151,6 +151,11 @@ def sensors_step(
         (folder.path / "summary.json").write_text(json.dumps(about, indent=1) + "\n")
     if not analyze:
         return out / "poses.npz"
+    journal.info(
+        "error bars of torques are of the poses' noise alone; that most of the body is the prior's guess, as std.csv "
+        "has it, is not in them",
+        path.name,
+    )
     return torques_step(
         out / "poses.npz",
         out / "torques",

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from motorque.estimators.inpose.error_bars import ANY, bones_share, error_bars, within_reach
+from motorque.estimators.inpose.error_bars import ANY, bones_share, error_bars, free_arms, within_reach
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import ANKLES, HEAD, JOINTS, PARENTS, columns, matrices, places
 from motorque.series.poses import Poses
@@ -92,7 +92,9 @@ class Bodies:
         rotation was measured it is the sensor's noise and how far samples are from what it said. NaN for a single
         sample, but where measured.
         """
-        found = np.minimum(error_bars().rotations(self.spread, len(self.rotations)), ANY)
+        table, spread, count = error_bars(), self.spread, len(self.rotations)
+        found = np.where(self._free, table.free_rotations(spread, count), table.rotations(spread, count))
+        found = np.minimum(found, ANY)
         if self.measured is None or self.settings is None:
             return np.asarray(found)
         told = matrices(self.measured.columns6.double()).numpy()
@@ -108,7 +110,8 @@ class Bodies:
         joint is farther off than the next one and the bone between them allow. NaN in frames where no place was
         measured, and for a single sample but where measured.
         """
-        found = error_bars().places(self.place_spread, len(self.rotations))
+        table, spread, count = error_bars(), self.place_spread, len(self.rotations)
+        found = np.where(self._free, table.free_places(spread, count), table.places(spread, count))
         if self.rest_std is not None:
             found = np.hypot(found, bones_share(self.rest_std))
         if self.measured is None or self.settings is None:
@@ -122,6 +125,13 @@ class Bodies:
         off = np.linalg.norm(self.positions - self.measured.points.double().numpy(), axis=-1)
         found = np.where(there, np.sqrt((off**2).mean(axis=0) + noise), found)
         return within_reach(found, self.standard_deviation, self.rest, self.rest_std)
+
+    @property
+    def _free(self) -> NDArray[np.bool_]:
+        """Joints of arms of which nothing is measured, shape [T, 22]."""
+        if self.measured is None:
+            return free_arms(np.zeros(self.rotations.shape[1:3], dtype=np.bool_))
+        return free_arms((self.measured.seen | self.measured.there).numpy())
 
     def poses(self, sample: int = 0, *, mass: float | None = None) -> Poses:
         """A sample as poses on SMPL's tree, hands straight.

@@ -1,10 +1,11 @@
 """Learning error bars: ``python -m motorque.estimators.inpose.calibration LIBRARY --weights W``.
 
-Movements of the watched people, from whom the prior did not learn, are sampled as a user would sample them, from head
-and wrists in their own bones, and how far off the result is makes the table of
-:mod:`motorque.estimators.inpose.error_bars`. They are two people only, and of them the one whom the prior knows worse
-counts: a table holds 90 % of each one's errors in its 90 % bands, and so more of the other's. That rather gives too
-wide bars than too narrow ones, but a third person may be further off than both. Who is tested is never looked at.
+Movements of the watched people, from whom the prior did not learn, are sampled as a user would sample them, in their
+own bones, from head and wrists, and from the head alone for arms of which nothing is measured. How far off that is
+makes the table of :mod:`motorque.estimators.inpose.error_bars`. They are two people only, and of them the one whom the
+prior knows worse counts: a table holds 90 % of each one's errors in its 90 % bands, and so more of the other's. That
+gives bars that are rather too wide than too narrow, but a third person may be further off than both. Who is tested is
+never looked at.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,14 +25,13 @@ from scipy.optimize import minimize_scalar
 import motorque
 from motorque.errors import DataError, MotorqueError
 from motorque.estimators.inpose.bodies import Bodies, pelvis_of
-from motorque.estimators.inpose.error_bars import BAND, GROUPS, KINDS, TABLE, fingerprint
+from motorque.estimators.inpose.error_bars import BAND, FREE, GROUPS, KINDS, TABLE, fingerprint
 from motorque.estimators.inpose.folds import default_split
 from motorque.estimators.inpose.inpose import USUAL, InPose, SamplingSettings, drawn_from, refit
 from motorque.estimators.inpose.library import Library, Movement, load_library
 from motorque.estimators.inpose.long_sampling import Measured
-from motorque.estimators.inpose.tree import JOINTS, RATE, THREE, WINDOW, angles_between, columns, places
+from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE, THREE, WINDOW, angles_between, columns, places
 from motorque.files.output import write_text
-from motorque.progress import Progress, silent
 
 Array = NDArray[np.float64]
 
@@ -132,11 +132,18 @@ def middle_of(library: Library, movement: Movement, seconds: float) -> Truth:
     return Truth(movement.subject, six, pelvis, torch.tensor(movement.rest))
 
 
-def calibrated(errors: Sequence[Errors]) -> dict[str, dict[str, tuple[float, float]]]:
+def calibrated(
+    errors: Sequence[Errors],
+    *,
+    parts: Mapping[str, Sequence[str]] = GROUPS,
+    sensors: Sequence[int] = THREE,
+) -> dict[str, dict[str, tuple[float, float]]]:
     """The two numbers of each part of the body that strangers' errors ask for, rotations in rad and places in m.
 
     Args:
-        errors: Of some people, sampled :data:`SAMPLES` times from head and wrists, which do not count.
+        errors: Of some people, sampled :data:`SAMPLES` times.
+        parts: Joints by part of the body.
+        sensors: What was measured, which does not count.
 
     Raises:
         DataError: There is nobody.
@@ -144,8 +151,8 @@ def calibrated(errors: Sequence[Errors]) -> dict[str, dict[str, tuple[float, flo
     if not errors:
         raise DataError("error bars: there is no movement to learn from")
     found: dict[str, dict[str, tuple[float, float]]] = {kind: {} for kind in KINDS}
-    for name, joints in GROUPS.items():
-        own = [JOINTS.index(joint) for joint in joints if JOINTS.index(joint) not in THREE]
+    for name, joints in parts.items():
+        own = [JOINTS.index(joint) for joint in joints if JOINTS.index(joint) not in sensors]
         people = [[e for e in errors if e.subject == subject] for subject in sorted({e.subject for e in errors})]
         for kind, off, spread in zip(KINDS, ("angle", "place"), ("spread", "place_spread"), strict=True):
             each = [
@@ -205,8 +212,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         library = load_library(options.library)
         prior = InPose.load(options.weights)
-        errors = sampled(library, default_split(library.movements).validation, prior)
+        watched = default_split(library.movements).validation
+        errors = sampled(library, watched, prior)
         numbers = calibrated(errors)
+        alone = sampled(library, watched, prior, sensors=(HEAD,))
+        free = calibrated(alone, parts={FREE: GROUPS["arms"]}, sensors=(HEAD,))
+        numbers = {kind: numbers[kind] | free[kind] for kind in KINDS}
         about = {
             "motorque": motorque.__version__,
             "library": library.fingerprint,
@@ -223,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
     except MotorqueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for name in GROUPS:
+    for name in (*GROUPS, FREE):
         (turn, by), (place, by_place) = numbers["rotations_rad"][name], numbers["places_m"][name]
         print(
             f"{name}: {np.degrees(turn):.1f} deg and {by:.2f} times the spread; {100 * place:.1f} cm and {by_place:.2f}"
@@ -233,14 +244,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def sampled(
-    library: Library, movements: Sequence[Movement], prior: InPose, *, progress: Progress = silent
+    library: Library, movements: Sequence[Movement], prior: InPose, *, sensors: Sequence[int] = THREE
 ) -> list[Errors]:
     """Errors of the middle of each movement."""
-    found = []
-    for number, movement in enumerate(movements):
-        found.append(errors_of(middle_of(library, movement, SECONDS), prior))
-        progress("sampling", (number + 1) / len(movements))
-    return found
+    return [errors_of(middle_of(library, movement, SECONDS), prior, sensors=sensors) for movement in movements]
 
 
 if __name__ == "__main__":

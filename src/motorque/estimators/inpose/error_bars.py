@@ -43,6 +43,8 @@ GROUPS = {
     "legs": ("left_hip", "left_knee", "right_hip", "right_knee"),
     "feet": ("left_ankle", "left_foot", "right_ankle", "right_foot"),
 }
+FREE = "free arms"
+"""Arms of which nothing is measured, as where there is a head-set only: their errors are some times as large."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,16 @@ class ErrorBars:
     Args:
         rotations: Of global rotations [rad].
         places: Of places, the head where it was measured [m].
+        free_rotations: Of global rotations where nothing of the arms is measured [rad].
+        free_places: Of places there [m].
         network: Fingerprint of the prior that it is of.
         settings: Those that it is of.
     """
 
     rotations: Widening
     places: Widening
+    free_rotations: Widening
+    free_places: Widening
     network: str
     settings: dict[str, Any]
 
@@ -88,9 +94,12 @@ def error_bars(path: Path = TABLE) -> ErrorBars:
     """
     try:
         table = json.loads(path.read_text())
-        turns, points = (by_joint({name: table[kind][name] for name in GROUPS}) for kind in KINDS)
-        found = ErrorBars(turns, points, str(table["about"]["network"]), dict(table["about"]["settings"]))
-        numbers = np.concatenate([turns.own, turns.times, points.own, points.times])
+        each = [{name: table[kind][name] for name in GROUPS} for kind in KINDS]
+        each += [{**own, "arms": table[kind][FREE]} for kind, own in zip(KINDS, each, strict=True)]
+        turns, points, free_turns, free_points = (by_joint(own) for own in each)
+        about = table["about"]
+        found = ErrorBars(turns, points, free_turns, free_points, str(about["network"]), dict(about["settings"]))
+        numbers = np.array([(own.own, own.times) for own in (turns, points, free_turns, free_points)])
         fits = bool(np.isfinite(numbers).all() and (numbers >= 0).all())
     except (OSError, ValueError, KeyError, TypeError):
         fits = False
@@ -106,6 +115,19 @@ def by_joint(groups: dict[str, Sequence[float]]) -> Widening:
         for joint in joints:
             own[JOINTS.index(joint)], times[JOINTS.index(joint)] = groups[name]
     return Widening(own, times)
+
+
+def free_arms(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Joints of arms of which nothing is measured in a frame, [T, 22] → [T, 22].
+
+    Args:
+        known: Whose place or rotation was measured.
+    """
+    found = np.zeros_like(known)
+    for side in ("left_", "right_"):
+        arm = [JOINTS.index(name) for name in GROUPS["arms"] if name.startswith(side)]
+        found[:, arm] = ~known[:, arm].any(axis=1, keepdims=True)
+    return found
 
 
 def fingerprint(network: nn.Module) -> str:
