@@ -40,10 +40,8 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FileFormatError(
-            f"{path}: this is no checkpoint of a training ({text}); delete it to start anew"
-        ) from error
+        # What torch says advises to load it without care
+        raise FileFormatError(f"{path}: this is no checkpoint of a training; delete it to start anew") from error
     if not isinstance(state, dict) or "step" not in state:
         raise FileFormatError(f"{path}: this is no checkpoint of a training; delete it to start anew")
     return state
