@@ -125,14 +125,12 @@ def test_bones_that_may_be_off_put_joints_off_from_the_head_on() -> None:
     rest_std = np.arange(22) / 1000.0
     found = bones_share(rest_std)
     chain = ["neck", "spine3", "spine2", "spine1"]  # bones that end in these, and the head's own
-    from_head = rest_std[HEAD] + sum(rest_std[JOINTS.index(name)] for name in chain)
-    assert found[HEAD] == 0.0 and found[0] == pytest.approx(from_head)
-    assert found[HIP] == pytest.approx(from_head + rest_std[HIP])
-    bodies = drawn()
-    wider = replace(bodies, rest_std=rest_std).place_standard_deviation
-    assert (wider >= bodies.place_standard_deviation - 1e-12).all() and wider[0, 10] > bodies.place_standard_deviation[
-        0, 10
-    ]
+    from_head = rest_std[HEAD] ** 2 + sum(rest_std[JOINTS.index(name)] ** 2 for name in chain)
+    assert found[HEAD] == 0.0 and found[0] ** 2 == pytest.approx(from_head)
+    assert found[HIP] ** 2 == pytest.approx(from_head + rest_std[HIP] ** 2)
+    before = drawn().place_standard_deviation
+    wider = replace(drawn(), rest_std=rest_std).place_standard_deviation
+    assert (wider >= before - 1e-12).all() and wider[0, HIP] > before[0, HIP]
 
 
 def test_no_joint_is_farther_off_than_the_next_one_and_their_bone_allow() -> None:

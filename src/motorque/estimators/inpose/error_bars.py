@@ -161,7 +161,11 @@ def doubts(network: nn.Module, settings: dict[str, Any]) -> list[str]:
 
 
 def bones_share(rest_std: Array) -> Array:
-    """How far bones that may be off put joints from the head [m], [22] → [22]: all of them wrong the same way."""
+    """How far bones that may be off put joints from the head [m], [22] → [22].
+
+    Each is wrong by itself: people's proportions differ by more than their sizes, and a stature that is told has bones
+    that are too long go with others that are too short.
+    """
     paths = []
     for joint in range(len(JOINTS)):
         path = set()
@@ -169,7 +173,7 @@ def bones_share(rest_std: Array) -> Array:
             path.add(joint)
             joint = PARENTS[joint]
         paths.append(path)
-    return np.array([float(rest_std[sorted(path ^ paths[HEAD])].sum()) for path in paths])
+    return np.array([float(np.linalg.norm(rest_std[sorted(path ^ paths[HEAD])])) for path in paths])
 
 
 def within_reach(places: Array, turns: Array, rest: Array, rest_std: Array | None = None) -> Array:
@@ -190,7 +194,8 @@ def within_reach(places: Array, turns: Array, rest: Array, rest_std: Array | Non
     for joint, parent in enumerate(PARENTS[1:], 1):
         # A bone that may point anywhere is off by the square root of two of its length
         between[joint] = float(np.linalg.norm(rest[joint] - rest[parent])) * np.minimum(turns[:, parent], math.sqrt(2))
-        between[joint] = between[joint] + (0.0 if rest_std is None else float(rest_std[joint]))
+        if rest_std is not None:
+            between[joint] = np.hypot(between[joint], rest_std[joint])
     for joint in reversed(between):
         found[:, PARENTS[joint]] = np.fmin(found[:, PARENTS[joint]], found[:, joint] + between[joint])
     for joint in between:
