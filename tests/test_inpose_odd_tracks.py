@@ -11,16 +11,18 @@ import torch
 
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.closing import log_vectors
-from motorque.estimators.inpose.inpose import InPose
+from motorque.estimators.inpose.inpose import PAPER, USUAL, InPose
 from motorque.estimators.inpose.long_sampling import Measured, through_gaps
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
-from motorque.estimators.inpose.sensors import at_60_hz, in_metres
+from motorque.estimators.inpose.sensors import at_60_hz, check_plausible, in_metres
 from motorque.estimators.inpose.tree import JOINTS, THREE, columns, matrices
+from motorque.estimators.inpose.weights import save_weights
 from motorque.files.smpl_bones import read_bones
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
-from test_inpose_sensors import NAMES, REST, recorded
+from motorque.workflows.sensors import say_misses, sensors_step
+from test_inpose_sensors import NAMES, REST, recorded, write
 
 
 def test_metres_stay_metres_where_short_bones_are_longer_than_published() -> None:
@@ -145,3 +147,42 @@ def test_an_offset_of_a_sensor_that_is_not_there_is_said() -> None:
     journal = Journal()
     at_joints(measured, offsets_of({"pelvis": (0.0, 0.0, 0.1)}), journal=journal)
     assert "no place of pelvis is measured" in journal.notices[0].text
+
+
+def test_forearms_that_point_back_are_said() -> None:
+    """Inverse rotations of somebody whose arms hang and who faces where the world does: nothing else tells them."""
+    places = np.tile([[0.0, 1.5, 0.0], [0.25, 0.85, 0.0], [-0.25, 0.85, 0.0]], (60, 1, 1))
+    down = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    turns = np.tile(np.stack([np.eye(3), down, down.T]), (60, 1, 1, 1))
+    journal = Journal()
+    check_plausible(Tracks(np.arange(60) / 60, NAMES, places, turns), journal=journal)
+    assert not journal.notices
+    check_plausible(Tracks(np.arange(60) / 60, NAMES, places, turns.swapaxes(-1, -2)), journal=journal)
+    assert "try --convention inverse or --t-pose" in journal.notices[0].text
+
+
+def test_somebody_may_lie_if_what_is_up_is_told() -> None:
+    tracks, _, _ = recorded(60)
+    lies = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+    lying = Tracks(tracks.times, NAMES, tracks.positions @ lies.T, lies @ tracks.rotations)
+    journal = Journal()
+    with pytest.raises(DataError, match="or --up y for somebody who lies"):
+        check_plausible(lying, journal=journal)
+    check_plausible(lying, up="y", journal=journal)
+    assert len(journal.notices) == 1 and "if the person did not lie" in journal.notices[0].text
+
+
+def test_a_body_that_misses_its_sensors_is_said(tmp_path: Path) -> None:
+    """An adult's tracks with a child's bones, which can't reach from hand to hand."""
+    tracks, _, _ = recorded(30)
+    network = PriorNetwork(replace(TINY, target="residual"), mean=torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1))
+    save_weights(tmp_path / "w.safetensors", network, {})
+    path, journal = write(tmp_path / "t.csv", tracks), Journal()
+    own = {"height": 1.35, "weights": tmp_path / "w.safetensors", "samples": 1, "fit_bones": False}
+    sensors_step(path, tmp_path / "out", journal=journal, **own)  # type: ignore[arg-type]
+    assert any("nobody with these bones" in notice.text for notice in journal.notices)
+    before = len(journal.notices)
+    say_misses({"head": {"mean": 0.0, "p95": 4.9}}, USUAL, "t.csv", journal)
+    say_misses({"head": {"mean": 0.0, "p95": 20.0}}, replace(USUAL, noise=0.06), "t.csv", journal)
+    say_misses({"head": {"mean": 0.0, "p95": 20.0}}, PAPER, "t.csv", journal)
+    assert len(journal.notices) == before

@@ -62,7 +62,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", choices=("head", "mean"), help="what says where the body is; head")
     axes = parser.add_argument_group("what the device means")
-    axes.add_argument("--up", type=kind.pose_axis, default="y", metavar="AXIS", help="up axis (y, z, -y, -z); y")
+    axes.add_argument(
+        "--up", type=kind.pose_axis, metavar="AXIS", help="up axis (y, z, -y, -z); y, of people who stand"
+    )
     axes.add_argument(
         "--convention",
         choices=("smpl", "inverse", "openxr", "unity"),

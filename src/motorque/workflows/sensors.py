@@ -30,6 +30,8 @@ from motorque.skeleton.anthropometry import Sex
 from motorque.workflows.torques import torques_step
 
 Array = NDArray[np.float64]
+MISSED = 5.0
+"""How far from a sensor a body may be without a word [cm], beside three standard deviations of noise."""
 
 
 def sensors_step(
@@ -44,7 +46,7 @@ def sensors_step(
     samples: int = 8,
     seed: int = 0,
     settings: SamplingSettings = USUAL,
-    up: Up = "y",
+    up: Up | None = None,
     convention: Convention = "smpl",
     t_pose: float | None = None,
     units: Units | None = None,
@@ -75,7 +77,7 @@ def sensors_step(
         samples: How many.
         seed: Of the first.
         settings: How they are drawn.
-        up: What is up in the tracks' world.
+        up: What is up in the tracks' world; y if None. If it is told, somebody may lie.
         convention: What their rotations are.
         t_pose: A time at which the person stands in the T-pose [s].
         units: Of places; found if not given.
@@ -102,7 +104,7 @@ def sensors_step(
     prior = InPose.load(weights)
     tracks = read_tracks(path, journal=journal)
     tracks = _between(tracks, start, end)
-    rest: Array | float | None = height if bones is None else read_bones(bones, height=height, sex=sex)
+    rest: Array | float | None = height if bones is None else read_bones(bones, height=height, sex=sex, journal=journal)
     share = 0.5 if analyze else 1.0
     with OutputFolder(out) as folder:
         drawn = prior.sample(
@@ -125,6 +127,8 @@ def sensors_step(
             progress=lambda what, done: progress(what, 0.95 * share * done),
         )
         mean = refit(drawn)
+        misses = _misses(drawn, mean)
+        say_misses(misses, settings, path.name, journal)
         if len(mean.times) < 2:
             raise DataError(f"{path}: lasts less than two frames at 60 Hz; give a longer recording")
         write_poses(folder.path / "poses.npz", mean.poses(mass=mass))
@@ -145,7 +149,7 @@ def sensors_step(
             "std_cm": _by_joint(100.0 * drawn.place_standard_deviation),
             "spread_deg": _by_joint(np.degrees(drawn.spread)),
             "spread_cm": _by_joint(100.0 * drawn.place_spread),
-            "off_sensors_cm": _misses(drawn, mean),
+            "off_sensors_cm": misses,
             "notices": [asdict(notice) for notice in journal.notices],
         }
         (folder.path / "summary.json").write_text(json.dumps(about, indent=1) + "\n")
@@ -204,3 +208,15 @@ def _misses(drawn: Bodies, mean: Bodies) -> dict[str, Any]:
         miss = 100.0 * np.linalg.norm(mean.positions[0, rows, joint] - points[rows, joint], axis=-1)
         found[JOINTS[joint]] = {"mean": round(float(miss.mean()), 4), "p95": round(float(np.percentile(miss, 95)), 4)}
     return found
+
+
+def say_misses(misses: dict[str, Any], settings: SamplingSettings, source: str, journal: Journal) -> None:
+    """Warn where the body is not where a sensor was, beyond what noise explains."""
+    joint = max(misses, key=lambda name: float(misses[name]["p95"]), default=None)
+    if joint is None or not settings.close or misses[joint]["p95"] < MISSED + 300.0 * settings.noise:
+        return
+    journal.warn(
+        f"the body is {misses[joint]['p95']:.0f} cm off the {joint}'s sensor in a twentieth of the frames or more: "
+        "nobody with these bones moves so; check the height or the bones, sensors' clocks, and which is which",
+        source,
+    )

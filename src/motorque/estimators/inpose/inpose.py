@@ -144,7 +144,7 @@ class InPose:
         seed: int = 0,
         settings: SamplingSettings = USUAL,
         sex: Sex = "unknown",
-        up: Up = "y",
+        up: Up | None = None,
         convention: Convention = "smpl",
         t_pose: float | None = None,
         units: Units | None = None,
@@ -166,7 +166,7 @@ class InPose:
             seed: Of the first sample; the next has the next. A sample depends on nothing else that is random.
             settings: How.
             sex: Whose proportions, where bones are a stature.
-            up: What is up in the sensors' world.
+            up: What is up in the sensors' world; y if None. If it is told, somebody may lie.
             convention: What their rotations are, see :data:`motorque.estimators.inpose.sensors.CONVENTIONS`.
             t_pose: A time at which the person stands in the T-pose [s], if sensors sit on joints any way.
             units: Unit of places; found if not given.
@@ -191,8 +191,8 @@ class InPose:
         rest, height = bones_of(bones, sex=sex, journal=journal)
         told: Told = "nothing" if bones is None else "stature" if height is not None else "lengths"
         doubts = BoneDoubts(told, bones_error, fit_bones, offset_error)
-        tracks = in_metres(in_smpls_world(sensors, up=up, convention=convention, t_pose=t_pose), rest, units=units,
-                           journal=journal)  # fmt: skip
+        tracks = in_smpls_world(sensors, up=up or "y", convention=convention, t_pose=t_pose)
+        tracks = in_metres(tracks, rest, units=units, journal=journal)
         check_plausible(tracks, up=up, convention=convention, journal=journal)
         tracks = at_60_hz(tracks, journal=journal)
         say_few(tracks, journal)
