@@ -145,3 +145,21 @@ def test_a_checkpoint_that_cant_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="can't write the checkpoint"):
         save_checkpoint(tmp_path / "file" / "state", {"step": 1})
     assert load_checkpoint(tmp_path / "nothing") is None
+
+
+def test_mean_losses_that_are_told_are_the_same_after_a_kill(tmp_path: Path) -> None:
+    """Of the hundred steps before, those before the kill included."""
+    settings = replace(SETTINGS, steps=200)
+    whole: list[tuple[int, float]] = []
+    train(task(), settings, tmp_path / "whole", report=lambda step, mean: whole.append((step, mean)))
+    parts: list[tuple[int, float]] = []
+    for stop in (30, 150, 200):
+        train(
+            task(),
+            settings,
+            tmp_path / "state",
+            until=lambda done, stop=stop: done == stop,
+            report=lambda step, mean: parts.append((step, mean)),
+        )
+    assert parts == whole and [step for step, _ in whole] == [100, 200]
+    assert torch.load(tmp_path / "state", weights_only=True)["losses"] == (0.0, 0, whole[-1][1])

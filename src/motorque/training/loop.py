@@ -128,7 +128,7 @@ def train(
     if ranks.size > 1:
         about["processes"] = ranks.size
     state = load_checkpoint(checkpoint)
-    done = 0
+    done, total, counted, reported = 0, 0.0, 0, math.nan
     if state is not None:
         differ = [k for k in {*about, *state["about"]} if about.get(k) != state["about"].get(k)]
         if differ:
@@ -140,6 +140,7 @@ def train(
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         average, done = state["average"], state["step"]
+        total, counted, reported = state.get("losses", (total, counted, reported))
 
     def save() -> None:
         if not ranks.first:
@@ -152,6 +153,7 @@ def train(
                 "network": network.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "average": average,
+                "losses": (total, counted, reported),
             },
         )
 
@@ -163,7 +165,7 @@ def train(
         prefetch_factor=4 if settings.workers else None,
         worker_init_fn=_one_thread,
     )
-    saved, total, counted = time.monotonic(), 0.0, 0
+    saved = time.monotonic()
     network.train()
     for batch in batches if done < settings.steps else ():
         # Whatever the network itself draws
@@ -187,8 +189,9 @@ def train(
         done += 1
         total, counted = total + reached, counted + 1
         if report is not None and done % 100 == 0:
+            reported = total / counted
             if ranks.first:
-                report(done, total / counted)
+                report(done, reported)
             total, counted = 0.0, 0
         if watch is not None and ranks.first and (done % watch_every == 0 or done == settings.steps):
             watch(done, averaged(copy.deepcopy(network), average))

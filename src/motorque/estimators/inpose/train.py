@@ -167,7 +167,8 @@ def train_prior(
     if ranks.first:
         write_text(run / "settings.json", json.dumps(about, indent=1) + "\n")
         write_text(run / "split.json", json.dumps(_names(fold), indent=1) + "\n")
-    began, before, recent = time.monotonic(), metrics.seconds, {"loss": float("nan")}
+    began, before = time.monotonic(), metrics.seconds
+    recent = {"loss": float("nan") if state is None else float(state.get("losses", [float("nan")])[-1])}
     held = Windows(learned, _moved(learned, fold.validation)) if fold.validation else None
     errors = recipe.figures(network, windows, held)
 
