@@ -13,6 +13,8 @@ from torch import Tensor
 from motorque.estimators.inpose.guidance_operator import carried, chains, cross_matrix, differences
 from motorque.estimators.inpose.tree import JOINTS
 
+TOGETHER = 2000
+"""Frames that are closed at once: they have nothing to do with each other, and each takes 50 kB."""
 ROUNDS = 4
 """Updates; guided samples are near enough for a few."""
 SHARES = (1.0, 0.5, 0.2, 0.05)
@@ -56,6 +58,30 @@ def closed(
     Returns:
         Rotations of the same shape.
     """
+    found = torch.empty(turns.shape, dtype=turns.dtype)
+    frames, samples = turns.shape[-4], turns.flatten(0, -5) if turns.ndim > 4 else turns[None]
+    kept = found.view(samples.shape)
+    for first in range(0, frames, TOGETHER):
+        part = slice(first, first + TOGETHER)
+        own = (points[part], there[part], rest)
+        told = (None if measured is None else measured[part], None if seen is None else seen[part])
+        for number, sample in enumerate(samples):
+            kept[number, part] = _closed(sample[part], *own, noise, *told, rotation_noise, rounds)
+    return found
+
+
+def _closed(
+    turns: Tensor,
+    points: Tensor,
+    there: Tensor,
+    rest: Tensor,
+    noise: float,
+    measured: Tensor | None,
+    seen: Tensor | None,
+    rotation_noise: float,
+    rounds: int,
+) -> Tensor:
+    """Some frames of a sample, each of which is closed by itself."""
     dtype = turns.dtype
     spread = torch.tensor([SPREAD.get(name, OTHERS) for name in JOINTS], dtype=dtype)
     variance = spread.square().expand(*there.shape).clone()
