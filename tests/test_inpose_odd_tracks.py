@@ -11,7 +11,7 @@ import torch
 
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.closing import log_vectors
-from motorque.estimators.inpose.inpose import PAPER, USUAL, InPose
+from motorque.estimators.inpose.inpose import PAPER, USUAL, InPose, bones_of
 from motorque.estimators.inpose.long_sampling import Measured, through_gaps
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
@@ -186,3 +186,17 @@ def test_a_body_that_misses_its_sensors_is_said(tmp_path: Path) -> None:
     say_misses({"head": {"mean": 0.0, "p95": 20.0}}, replace(USUAL, noise=0.06), "t.csv", journal)
     say_misses({"head": {"mean": 0.0, "p95": 20.0}}, PAPER, "t.csv", journal)
     assert len(journal.notices) == before
+
+
+def test_settings_that_can_not_be_are_one_line() -> None:
+    with pytest.raises(DataError, match="root 'foo'"):
+        replace(USUAL, root="foo")  # type: ignore[arg-type]
+    for name in ("noise", "rotation_noise", "smooth"):
+        for wrong in (-1.0, float("nan")):
+            with pytest.raises(DataError, match="0 or more"):
+                replace(USUAL, **{name: wrong})
+    tracks, _, _ = recorded(30)
+    with pytest.raises(DataError, match="no 'inch'"):
+        in_metres(tracks, REST, units="inch", journal=Journal())  # type: ignore[arg-type]
+    exact, height = bones_of(np.float32(1.6), sex="unknown", journal=Journal())  # type: ignore[arg-type]
+    assert height == pytest.approx(1.6) and exact.shape == (24, 3)

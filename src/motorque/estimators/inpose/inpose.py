@@ -75,6 +75,9 @@ class SamplingSettings:
             [frames of 60 Hz].
         feet: How feet are put on the ground before samples are closed, where the head is known over it; not if None.
         root: Whether the ``head`` says where the body is, or the ``mean`` of all sensors.
+
+    Raises:
+        DataError: There is no such root, or a size is below zero.
     """
 
     steps: int = 4
@@ -89,6 +92,12 @@ class SamplingSettings:
     smooth: float = SMOOTH
     feet: FeetSettings | None = None
     root: Literal["head", "mean"] = "head"
+
+    def __post_init__(self) -> None:
+        if self.root not in ("head", "mean"):
+            raise DataError(f"sampling: root {self.root!r} can't be; give head or mean")
+        if not (self.noise >= 0 and self.rotation_noise >= 0 and self.smooth >= 0):
+            raise DataError("sampling: noise, rotation noise and smoothing must be numbers of 0 or more")
 
     def quieter(self, measured: Measured) -> tuple[Measured, SamplingSettings]:
         """Measurements with noise taken out of places as far as it can be, and settings for what is left of it."""
@@ -335,7 +344,8 @@ def bones_of(bones: Array | float | None, *, sex: Sex, journal: Journal) -> tupl
     """Rest joints from the pelvis on, shape [24, 3], and the stature if that is what was given."""
     if bones is None:
         journal.assume("nobody says how long the bones are: an average adult's proportions; give --height or --bones")
-    if bones is None or isinstance(bones, float | int):
+    if bones is None or np.ndim(bones) == 0:
+        bones = None if bones is None else float(bones)
         if bones is not None and not 0.4 < bones < 2.8:
             raise DataError(f"a height of {bones:g} m is no person's; give it in metres")
         rest = np.array(rest_joints(height=None if bones is None else float(bones), sex=sex))

@@ -128,6 +128,8 @@ def in_metres(tracks: Tracks, rest: Array, *, units: Units | None = None, journa
         DataError: No unit makes them this person's.
     """
     tracks = without_stale(tracks, journal=journal)
+    if units is not None and units not in UNITS:
+        raise DataError(f"units: there is no {units!r}; there are {', '.join(UNITS)}")
     if units is None:
         units = _units(tracks, rest)
         if units != "m":
