@@ -37,6 +37,7 @@ class PriorSize:
             the weights.
         target: What the network is asked for, see :class:`motorque.estimators.inpose.diffusion.Diffusion`.
         learned_variance: Whether it also says how uncertain a step back is.
+        numbers: What a rotation is given as: six numbers, the first two columns, or nine, all of its matrix.
 
     Raises:
         DataError: A number is none that a network can have.
@@ -51,16 +52,22 @@ class PriorSize:
     own_modulation: bool = False
     target: Target = "clean"
     learned_variance: bool = False
+    numbers: int = 6
 
     def __post_init__(self) -> None:
         if self.channels % (2 * self.heads) or min(self.layers, self.channels, self.heads) < 1 or self.ratio <= 0:
             raise DataError(f"prior: {self.channels} channels can't be shared by {self.heads} heads, or a number is 0")
         if self.tokens not in ("joints", "frames") or self.target not in TARGETS or not 0 <= self.dropout < 1:
             raise DataError(f"prior: tokens {self.tokens!r}, target {self.target!r} or dropout {self.dropout} can't be")
+        if self.numbers not in (6, 9):
+            raise DataError(f"prior: a rotation has 6 or 9 numbers, not {self.numbers}")
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it by name."""
-        return asdict(self)
+        """All of it by name; six numbers are left unsaid, so that trainings begun before there were nine go on."""
+        found = asdict(self)
+        if self.numbers == PriorSize.numbers:
+            del found["numbers"]
+        return found
 
 
 PAPER = PriorSize(12, 384, 6, 1.0, 0.1, "joints", True, "epsilon", True)
@@ -77,8 +84,8 @@ class PriorNetwork(nn.Module):
 
     Args:
         size: What it is made of.
-        mean: What rotations are on average, as six numbers, shape [22, 6]: an offset of the target, so that an
-            untrained network knows a standing person. Zeros by default.
+        mean: What rotations are on average, shape [22, C] with the size's C numbers: an offset of the target, so
+            that an untrained network knows a standing person. Zeros by default.
     """
 
     mean: Tensor
@@ -86,10 +93,10 @@ class PriorNetwork(nn.Module):
     def __init__(self, size: PriorSize, *, mean: Tensor | None = None) -> None:
         super().__init__()
         self.size = size
-        width, joints = size.channels, len(JOINTS)
+        width, joints, numbers = size.channels, len(JOINTS), size.numbers
         by_joint = size.tokens == "joints"
-        outputs = 6 * (2 if size.learned_variance else 1)
-        self.enter = nn.Linear(6 + CHANNELS if by_joint else joints * (6 + CHANNELS + 2), width)
+        outputs = numbers * (2 if size.learned_variance else 1)
+        self.enter = nn.Linear(numbers + CHANNELS if by_joint else joints * (numbers + CHANNELS + 2), width)
         self.step = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.frame = nn.Parameter(0.02 * torch.randn(WINDOW, width))
         self.joint = nn.Parameter(0.02 * torch.randn(joints, width)) if by_joint else None
@@ -97,7 +104,7 @@ class PriorNetwork(nn.Module):
         self.blocks = nn.ModuleList(_Block(size) for _ in range(size.layers))
         self.last_modulation = nn.Linear(width, 2 * width)
         self.leave = nn.Linear(width, outputs if by_joint else joints * outputs)
-        self.register_buffer("mean", torch.zeros(joints, 6) if mean is None else mean.clone())
+        self.register_buffer("mean", torch.zeros(joints, numbers) if mean is None else mean.clone())
         # A new network says its offset and blocks change nothing (adaLN-Zero)
         zero = [self.leave, self.last_modulation, *([] if self.shared is None else [self.shared])]
         for layer in [*zero, *(b.modulation for b in self.blocks if isinstance(b.modulation, nn.Linear))]:
@@ -108,12 +115,12 @@ class PriorNetwork(nn.Module):
         """What the network says.
 
         Args:
-            noisy: Noisy rotations as six numbers, shape [B, T, 22, 6], of at most a window's 41 frames.
+            noisy: Noisy rotations as six numbers or nine, shape [B, T, 22, C], of at most a window's 41 frames.
             step: In which of the 1000 steps each is, shape [B].
             told: What the sensors say.
 
         Returns:
-            Shape [B, T, 22, 6], or [B, T, 22, 2, 6] with a second row for variances, -1 for the smallest there can be
+            Shape [B, T, 22, C], or [B, T, 22, 2, C] with a second row for variances, -1 for the smallest there can be
             and 1 for the largest.
         """
         batch, frames = noisy.shape[:2]
@@ -136,7 +143,7 @@ class PriorNetwork(nn.Module):
             x = block(x, active, common)
         shift, scale = self.last_modulation(active)[:, None].chunk(2, dim=-1)
         x = self.leave(nn.functional.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift)
-        x = x.reshape(batch, frames, len(JOINTS), -1, 6).float()
+        x = x.reshape(batch, frames, len(JOINTS), -1, self.size.numbers).float()
         offset = self._offset(noisy, noise, step)
         if not self.size.learned_variance:
             return x[..., 0, :] + offset

@@ -66,7 +66,7 @@ def prior_pace(size: str) -> tuple[float, float]:
 
 
 def prior_network(size: str, dropout: float | None, mean: Tensor) -> PriorNetwork:
-    """A diffusion transformer of a named size, with an offset of its target.
+    """A diffusion transformer of a named size, with an offset of its target, shape [22, C] with six numbers or nine.
 
     Raises:
         DataError: There is no such size, or the dropout can't be.
@@ -74,7 +74,7 @@ def prior_network(size: str, dropout: float | None, mean: Tensor) -> PriorNetwor
     if size not in SIZES:
         raise DataError(f"prior: there is no size {size!r}; there are {', '.join(SIZES)}")
     own = SIZES[size] if dropout is None else dataclasses.replace(SIZES[size], dropout=dropout)
-    return PriorNetwork(own, mean=mean)
+    return PriorNetwork(dataclasses.replace(own, numbers=mean.shape[-1]), mean=mean)
 
 
 def diffusion_of(network: PriorNetwork) -> Diffusion:

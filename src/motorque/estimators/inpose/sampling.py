@@ -33,14 +33,14 @@ def sample(
         diffusion: Its diffusion.
         told: What the sensors say, of B windows.
         steps: How many steps.
-        start: The first draw, from the standard normal distribution, shape [B, T, 22, 6]; the same one gives the same
-            result.
+        start: The first draw, from the standard normal distribution, shape [B, T, 22, C] with as many numbers for a
+            rotation as the network has, six as a rule; the same one gives the same result.
         strength: Of classifier-free guidance: 1 asks once, with what is told; anything else asks twice, with it and
             without, and goes so many times as far from the one without to the one with.
         guide: What pulls the values towards measurements, or None.
 
     Returns:
-        Shape [B, T, 22, 6]; not exactly orthonormal, as the network says them.
+        The same shape; not exactly orthonormal, as the network says them.
 
     Raises:
         DataError: The number of steps can't be.

@@ -20,7 +20,7 @@ def load_diffusion(path: str | Path, method: str) -> tuple[PriorNetwork, dict[st
 
     Args:
         path: The file.
-        method: ``bodiffusion-global`` or ``bodiffusion-local``.
+        method: ``bodiffusion-global``, ``bodiffusion-local``, or what else is a diffusion.
 
     Raises:
         FileFormatError: There is no such file, or it is of another method.

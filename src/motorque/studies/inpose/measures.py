@@ -78,8 +78,8 @@ def measures(true: Tensor, found: Tensor, rest: Tensor, pelvis: Tensor, *, scale
         mpjre=float(difference.abs().mean()),
         angle=float(between.mean()),
         velocity=float(speed.mean()),
-        jitter=_jitter(hung, scale),
-        true_jitter=_jitter(at, scale),
+        jitter=float(jitter(hung)) / scale,
+        true_jitter=float(jitter(at)) / scale,
     )
 
 
@@ -94,5 +94,6 @@ def _six(turns: Tensor) -> Tensor:
     return torch.cat([turns[..., 0], turns[..., 1]], dim=-1)
 
 
-def _jitter(at: Tensor, scale: float) -> float:
-    return float(at.diff(n=3, dim=0).norm(dim=-1).mean() * (RATE**3 / scale))
+def jitter(at: Tensor) -> Tensor:
+    """Mean length of the third derivative of joints' places, by differences [m/s³], [..., T, 22, 3] → [...]."""
+    return at.diff(n=3, dim=-3).norm(dim=-1).mean(dim=(-2, -1)) * RATE**3

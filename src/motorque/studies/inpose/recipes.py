@@ -129,7 +129,7 @@ def _bodiffusion(name: str, *, local: bool, shares: tuple[float, float, float]) 
         told["validation_head"] = (HEAD,)
     return Recipe(
         name,
-        lambda size, dropout, windows: prior_network(size, dropout, mean_of(windows, local=local)),
+        lambda size, dropout, windows: prior_network(size, dropout, mean_of(windows, target)),
         partial(_batches, shares=shares, target=target),
         diffusion_loss,
         partial(_diffusion_figures, local=local, told=told),
@@ -139,16 +139,22 @@ def _bodiffusion(name: str, *, local: bool, shares: tuple[float, float, float]) 
     )
 
 
-def mean_of(windows: Windows, *, local: bool, most: int = 20_000) -> Tensor:
-    """What rotations that face forward are on average, as six numbers, shape [22, 6]; of so many frames at most."""
-    if not local:
+def mean_of(windows: Windows, target: Callable[[Tensor], Tensor] | None, most: int = 20_000) -> Tensor:
+    """What rotations that face forward are on average, as a method has them, shape [22, C].
+
+    Args:
+        windows: What they are taken from.
+        target: From global rotations as six numbers to what is learned; they themselves if None.
+        most: Of so many frames at most.
+    """
+    if target is None:
         return windows.mean(most)
     numbers = np.linspace(0, len(windows) - 1, min(most, len(windows))).round().astype(np.int64)
-    total = torch.zeros(len(JOINTS), 6, dtype=torch.float64)
+    total = torch.zeros((), dtype=torch.float64)
     for some in np.array_split(numbers, 1 + len(numbers) // 500):
         middle = windows.read(some)[0][:, windows.frames // 2]
         seen = torch.ones(len(some), 1, len(JOINTS), dtype=torch.bool)
-        total += local_rotations(turned(middle, forward_angle(middle[:, None], seen))).double().sum(0)
+        total = total + target(turned(middle, forward_angle(middle[:, None], seen))).double().sum(0)
     return (total / len(numbers)).float()
 
 
@@ -156,7 +162,7 @@ def _regression(size: str, dropout: float | None, windows: Windows) -> Regressio
     if size not in SIZES:
         raise DataError(f"regression: there is no size {size!r}; there are {', '.join(SIZES)}")
     own = SIZES[size] if dropout is None else dataclasses.replace(SIZES[size], dropout=dropout)
-    mean = mean_of(windows, local=own.local)
+    mean = mean_of(windows, local_rotations if own.local else None)
     turns = global_matrices(mean) if own.local else matrices(mean)
     return RegressionNetwork(own, mean=mean, points=hung(turns, default_body().float()))
 
