@@ -17,6 +17,7 @@ from motorque.estimators.inpose.bone_fit import BoneDoubts, Told, with_bones_fou
 from motorque.estimators.inpose.closing import SURE, closed
 from motorque.estimators.inpose.contact_guidance import FeetSettings, can_stand, planted
 from motorque.estimators.inpose.error_bars import doubts as doubts_of_error_bars
+from motorque.estimators.inpose.gap_ends import without_jumps
 from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
@@ -264,7 +265,7 @@ class InPose:
             rest,
             floor=floor,
             settings=settings,
-            finish=finished,
+            finish=closed_by,
             seed=seed,
             hop=hop,
             delay=delay,
@@ -311,9 +312,17 @@ def drawn_from(
 
 
 def finished(turns: torch.Tensor, measured: Measured, settings: SamplingSettings) -> torch.Tensor:
-    """Samples, [n, T, 22, 3, 3], with feet on the ground and what guidance left over closed, where asked for."""
+    """Samples, [n, T, 22, 3, 3], with feet on the ground, what guidance left over closed and gaps without jumps."""
     if settings.feet is not None:
         turns = planted(turns, measured, settings.feet)
+    turns = closed_by(turns, measured, settings)
+    if not settings.close:
+        return turns
+    return without_jumps(turns, measured, lambda some, part: closed_by(some, part, settings))
+
+
+def closed_by(turns: torch.Tensor, measured: Measured, settings: SamplingSettings) -> torch.Tensor:
+    """Samples, [n, T, 22, 3, 3], with what guidance left over closed frame by frame, where asked for."""
     if not settings.close:
         return turns
     return closed(
