@@ -93,6 +93,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CM",
         help="how far off that is (std) [cm]; offsets are found from the recording if above 0; 0",
     )
+    axes.add_argument(
+        "--delay",
+        type=delay,
+        action="append",
+        default=[],
+        metavar="JOINT=MS",
+        help="how much later a sensor's rows are than what they show [ms], as left_wrist=80, where clocks differ; 0",
+    )
     parser.add_argument("--start", type=kind.number, metavar="S", help="leave out what is before this time [s]")
     parser.add_argument("--end", type=kind.number, metavar="S", help="leave out what is after this time [s]")
     parser.add_argument("--analyze", action="store_true", help="go on to joint torques and a report, in DIR/torques")
@@ -138,6 +146,14 @@ def offset(text: str) -> tuple[str, tuple[float, ...]]:
     return name, place
 
 
+def delay(text: str) -> tuple[str, float]:
+    """How much a sensor is late: the joint's name, and from milliseconds [s]."""
+    name, equal, number = text.partition("=")
+    if not equal:
+        raise argparse.ArgumentTypeError(f"{text!r} is no delay; give one as left_wrist=80, in milliseconds")
+    return name, kind.number(number) / 1000
+
+
 def floor(text: str) -> float | None:
     """Height of the floor [m], or None where it is not known."""
     return None if text == "none" else kind.number(text)
@@ -152,9 +168,13 @@ def sensors(options: argparse.Namespace, journal: Journal, progress: Progress) -
         raise DataError("--bones-error: is of lengths in --bones, and none are given; leave it out")
     if options.bones_error and options.fit_bones is False:
         raise DataError("--no-fit-bones: takes bones as told, whatever --bones-error is; leave one of them out")
-    twice = [name for name, _ in options.offset if [other for other, _ in options.offset].count(name) > 1]
-    if twice:
-        raise DataError(f"--offset: {twice[0]}'s is given twice")
+    for option, given in (
+        ("--offset", [name for name, _ in options.offset]),
+        ("--delay", [name for name, _ in options.delay]),
+    ):
+        twice = [name for name in given if given.count(name) > 1]
+        if twice:
+            raise DataError(f"{option}: {twice[0]}'s is given twice")
     for name in RESULTS:
         if (options.out / name).exists() and (options.out / name).samefile(options.tracks):
             raise OutputError(
@@ -194,6 +214,7 @@ def sensors(options: argparse.Namespace, journal: Journal, progress: Progress) -
         fit_bones=options.fit_bones,
         offsets=dict(options.offset),
         offset_error=options.offset_error,
+        delays=dict(options.delay),
         start=options.start,
         end=options.end,
         analyze=options.analyze,

@@ -55,6 +55,7 @@ def sensors_step(
     fit_bones: bool | None = None,
     offsets: Mapping[str, Sequence[float]] | None = None,
     offset_error: float = 0.0,
+    delays: Mapping[str, float] | None = None,
     start: float | None = None,
     end: float | None = None,
     analyze: bool = False,
@@ -86,6 +87,7 @@ def sensors_step(
         fit_bones: Whether bones are found from the recording; by default where they are not told, or with an error.
         offsets: Where sensors are in their joints' axes [m], by joint.
         offset_error: How far off that is in each direction [m]; found from the recording if above zero.
+        delays: By how much sensors' rows are later than what they show [s], by joint.
         start: First time [s].
         end: Last time [s].
         analyze: Whether `motorque torques` goes on with the poses.
@@ -123,6 +125,7 @@ def sensors_step(
             fit_bones=fit_bones,
             offsets=offsets,
             offset_error=offset_error,
+            delays=delays,
             journal=journal,
             progress=lambda what, done: progress(what, 0.95 * share * done),
         )

@@ -23,10 +23,10 @@ from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.noisy_places import LEAST, left_over, smoothed
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
+from motorque.estimators.inpose.sensor_times import at_60_hz
 from motorque.estimators.inpose.sensors import (
     Convention,
     Units,
-    at_60_hz,
     check_plausible,
     in_metres,
     in_smpls_world,
@@ -163,6 +163,7 @@ class InPose:
         fit_bones: bool | None = None,
         offsets: Mapping[str, Sequence[float]] | None = None,
         offset_error: float = 0.0,
+        delays: Mapping[str, float] | None = None,
         journal: Journal | None = None,
         progress: Progress = silent,
     ) -> Bodies:
@@ -186,6 +187,7 @@ class InPose:
             fit_bones: Whether bones are found from the recording; by default where they are not told, or with an error.
             offsets: Where sensors are in their joints' axes [m], by joint; in the joint by default.
             offset_error: How far off that is in each direction [m]; offsets are found from the recording if above zero.
+            delays: By how much sensors' rows are later than what they show [s], by joint; not at all by default.
             journal: Where assumptions, repairs and doubts are recorded.
             progress: Told how far it is.
 
@@ -204,7 +206,7 @@ class InPose:
         tracks = in_smpls_world(sensors, up=up or "y", convention=convention, t_pose=t_pose)
         tracks = in_metres(tracks, rest, units=units, journal=journal)
         check_plausible(tracks, up=up, convention=convention, journal=journal)
-        tracks = at_60_hz(tracks, journal=journal)
+        tracks = at_60_hz(tracks, delays=delays, journal=journal)
         say_few(tracks, journal)
         measured = measured_of(tracks, rest, floor=floor, journal=journal)
         measured = at_joints(measured, offsets_of(offsets or {}), journal=journal)

@@ -1,4 +1,4 @@
-"""From tracks as a device writes them to what the prior takes: SMPL's axes, metres, 60 Hz, gaps said."""
+"""From tracks as a device writes them to what the prior takes: SMPL's axes, metres, heights over the floor."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.spatial.transform import Rotation
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.lost_tracking import without_spikes, without_stale
-from motorque.estimators.inpose.tree import JOINTS, PARENTS, RATE, columns, standing_length
+from motorque.estimators.inpose.tree import JOINTS, PARENTS, columns, standing_length
 from motorque.journal import Journal
 from motorque.series.poses import Up
 from motorque.series.tracks import Tracks
@@ -28,12 +27,6 @@ right, y up, z forward) are left-handed."""
 Units = Literal["m", "cm", "mm"]
 UNITS: dict[Units, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
-LONGEST_GAP = 0.1
-"""Gaps of up to this are bridged [s]; in longer ones nothing is measured."""
-UNEVEN = 0.02
-"""How much times between rows may vary without a word, as a share of their median."""
-SLOWEST, FASTEST = 10.0, 2000.0
-"""Rows per second that can be brought to 60."""
 FARTHER = 1.3
 """Two sensors whose usual distance is so many times what the bones between them allow are not in metres, or of
 somebody else."""
@@ -283,93 +276,6 @@ def _left_share(tracks: Tracks, lead: Array, pair: tuple[int, int]) -> float:
     left = np.einsum("ta,ta->t", apart, lead[:, :, 0])
     known = np.isfinite(left)
     return float(left[known].sum() / np.linalg.norm(apart[known], axis=-1).sum()) if known.any() else 1.0
-
-
-def at_60_hz(tracks: Tracks, *, journal: Journal) -> Tracks:
-    """Tracks at an even 60 Hz: rotations along their shortest ways, places along curves that do not overshoot.
-
-    Each sensor has its own rows, those in which it was measured: sensors with clocks of their own may take turns.
-
-    Args:
-        tracks: With times [s].
-        journal: Where uneven times and gaps are recorded.
-
-    Raises:
-        DataError: The rate is none that can be taken.
-    """
-    times = tracks.times
-    where = tracks.source or "tracks"
-    if len(times) < 2:
-        raise DataError(f"{where}: a single row is no movement; give a recording")
-    steps = np.diff(times)
-    step = float(np.median(steps))
-    if not SLOWEST * 0.99 <= 1 / step <= FASTEST:  # times are written to some digits
-        hint = f"give {SLOWEST:g} to {FASTEST:g}, with times in seconds"
-        for name, factor in (("milliseconds", 1e-3), ("microseconds", 1e-6), ("nanoseconds", 1e-9)):
-            if SLOWEST <= 1 / (step * factor) <= FASTEST:
-                hint = f"they look like {name}: divide them by {1 / factor:g}"
-                break
-        raise DataError(f"{where}: {1 / step:.3g} rows a second can't be brought to 60; {hint}")
-    uneven = float(np.abs(steps / step - 1).max())
-    wanted = times[0] + np.arange(int(np.floor((times[-1] - times[0]) * RATE + 0.01)) + 1) / RATE
-    even = len(wanted) == len(times) and np.abs(times - wanted).max() < 0.01 / RATE
-    if even and tracks.there.all() and tracks.seen.all():
-        found = dataclasses.replace(tracks, times=wanted)
-    else:
-        if even:
-            times = wanted  # rows stay as they are, but for short gaps
-        elif uneven > UNEVEN:
-            journal.repair(
-                f"times between rows vary by up to {uneven:.0%} of {1000 * step:.3g} ms; all were brought to 60 Hz",
-                where,
-            )
-        else:
-            journal.info(f"{1 / step:.4g} rows a second were brought to 60", where)
-        inside = wanted.clip(max=times[-1])
-        positions = np.full((len(wanted), len(tracks.names), 3), np.nan)
-        rotations = np.full((len(wanted), len(tracks.names), 3, 3), np.nan)
-        for number in range(len(tracks.names)):
-            rows = np.flatnonzero(tracks.there[:, number])
-            near = _bridged(times[rows], inside)
-            if near.any():
-                curve = PchipInterpolator(times[rows], tracks.positions[rows, number])
-                positions[near, number] = curve(inside[near])
-            rows = np.flatnonzero(tracks.seen[:, number])
-            near = _bridged(times[rows], inside)
-            if near.any():
-                way = Slerp(times[rows], Rotation.from_matrix(tracks.rotations[rows, number]))
-                rotations[near, number] = way(inside[near]).as_matrix()
-        found = Tracks(wanted, tracks.names, positions, rotations, tracks.source)
-    _say_gaps(found, journal)
-    return found
-
-
-def _bridged(times: Array, wanted: Array) -> NDArray[np.bool_]:
-    """Which times lie between two measurements that are near enough to each other."""
-    if len(times) < 2:
-        return np.zeros(len(wanted), dtype=bool)
-    after = np.searchsorted(times, wanted, side="left").clip(1, len(times) - 1)
-    inside = (wanted >= times[0] - 1e-9) & (wanted <= times[-1] + 1e-9)
-    gap = times[after] - times[after - 1]
-    exact = np.isclose(wanted, times[after], atol=1e-6) | np.isclose(wanted, times[after - 1], atol=1e-6)
-    found: NDArray[np.bool_] = inside & ((gap <= 1.01 * LONGEST_GAP) | exact)
-    return found & (wanted >= times[0]) & (wanted <= times[-1])
-
-
-def _say_gaps(tracks: Tracks, journal: Journal) -> None:
-    for number, name in enumerate(tracks.names):
-        for there, what in ((tracks.there[:, number], "place"), (tracks.seen[:, number], "rotation")):
-            if not there.any() or there.all():
-                continue
-            edges = np.flatnonzero(np.diff(np.concatenate([[0], (~there).astype(int), [0]])))
-            gaps = [(tracks.times[a], (b - a) / RATE) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-            longest = max(gaps, key=lambda gap: gap[1])
-            also = f", the longest of {len(gaps)} gaps" if len(gaps) > 1 else ""
-            journal.warn(
-                f"{name}'s {what} is missing for {longest[1]:.2g} s from {longest[0]:.2f} s{also}: nothing is told of "
-                "it there, and the pose is the prior's guess",
-                tracks.source,
-            )
 
 
 def measured_of(tracks: Tracks, rest: Array, *, floor: float | None, journal: Journal) -> Measured:
