@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from motorque.cli import main
 from motorque.errors import DataError
 from motorque.estimators.inpose.sensor_times import at_60_hz
+from motorque.estimators.inpose.sensors import in_metres
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
-from test_inpose_sensors import NAMES, recorded
+from test_inpose_sensors import NAMES, REST, recorded
 
 
 @pytest.mark.parametrize("frames", [5, -5])
@@ -66,3 +68,27 @@ def test_delays_on_the_command_line(
     except SystemExit as error:
         code = int(error.code or 0)
     assert code == 2 and said in capsys.readouterr().err
+
+
+def test_all_sensors_that_drop_out_together_are_one_line() -> None:
+    tracks, _, _ = recorded(120)
+    places, turns = tracks.positions.copy(), tracks.rotations.copy()
+    places[30:60], turns[30:60] = np.nan, np.nan
+    gone = replace(tracks, positions=places, rotations=turns)
+    journal = Journal()
+    at_60_hz(gone, journal=journal)
+    assert len(journal.notices) == 1
+    said = "head's, left_wrist's and right_wrist's place and rotation are missing for 0.5 s from 0.50 s"
+    assert journal.notices[0].text.startswith(said)
+    places[80:90, 1] = np.nan  # a hand's place once more: it is lost at other times than the rest
+    journal = Journal()
+    at_60_hz(replace(gone, positions=places), journal=journal)
+    assert [n.text.split(" missing")[0] for n in journal.notices] == [
+        "head's place and rotation and left_wrist's rotation and right_wrist's place and rotation are",
+        "left_wrist's place is",
+    ]
+    places[30:60], turns[30:60] = 0.0, np.eye(3)  # as some devices write it
+    places[80:90, 1], journal = tracks.positions[80:90, 1], Journal()
+    at_60_hz(in_metres(replace(tracks, positions=places, rotations=turns), REST, journal=journal), journal=journal)
+    assert [n.text.split(" is ")[0] for n in journal.notices][0] == "head's, left_wrist's and right_wrist's place"
+    assert len(journal.notices) == 2

@@ -6,6 +6,7 @@ None of it was measured, and taken for a measurement it bends the whole body.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +36,14 @@ def without_stale(tracks: Tracks, *, journal: Journal) -> Tracks:
         journal: Where what is left out is recorded.
     """
     places, turns = tracks.positions.copy(), tracks.rotations.copy()
-    moved = MOVED * _apart(tracks)
+    moved, zero = MOVED * _apart(tracks), dict[bytes, list[str]]()
     for number, name in enumerate(tracks.names):
         nothing = (tracks.positions[:, number] == 0).all(axis=-1)
         if nothing.any() and (tracks.there[:, number] & ~nothing).any():
             places[nothing, number] = np.nan
             empty = nothing & (turns[:, number] == np.eye(3)).all(axis=(-1, -2))
             turns[empty, number] = np.nan
-            _say(f"{name}'s place is exactly zero", tracks.times[nothing], tracks.source, journal)
+            zero.setdefault(nothing.tobytes(), []).append(name)
         lost = np.zeros(len(tracks.times), dtype=bool)
         for first, last in _runs(tracks, number):
             long = tracks.times[last] - tracks.times[first] >= STALE
@@ -51,6 +52,9 @@ def without_stale(tracks: Tracks, *, journal: Journal) -> Tracks:
         if lost.any():
             places[lost, number], turns[lost, number] = np.nan, np.nan
             _say(f"{name} says the same again and again while others move", tracks.times[lost], tracks.source, journal)
+    for rows, names in zero.items():
+        times = tracks.times[np.frombuffer(rows, dtype=bool)]
+        _say(f"{whose(names)} place is exactly zero", times, tracks.source, journal)
     return dataclasses.replace(tracks, positions=places, rotations=turns)
 
 
@@ -91,6 +95,12 @@ def without_spikes(tracks: Tracks, *, journal: Journal) -> Tracks:
                 tracks.source,
             )
     return dataclasses.replace(tracks, positions=places)
+
+
+def whose(names: Sequence[str]) -> str:
+    """Sensors in words: "head's, left_wrist's and right_wrist's"."""
+    *others, last = [f"{name}'s" for name in names]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _runs(tracks: Tracks, number: int) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.spatial.transform import Rotation, Slerp
 
 from motorque.errors import DataError
+from motorque.estimators.inpose.lost_tracking import whose
 from motorque.estimators.inpose.tree import RATE
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
@@ -128,16 +129,30 @@ def _listed(names: tuple[str, ...], late: Array) -> str:
 
 
 def _say_gaps(tracks: Tracks, journal: Journal) -> None:
+    """Say for how long sensors are lost; one line for all that are at the same times."""
+    alike: dict[bytes, tuple[NDArray[np.bool_], list[tuple[str, str]]]] = {}
     for number, name in enumerate(tracks.names):
         for there, what in ((tracks.there[:, number], "place"), (tracks.seen[:, number], "rotation")):
-            if not there.any() or there.all():
-                continue
-            edges = np.flatnonzero(np.diff(np.concatenate([[0], (~there).astype(int), [0]])))
-            gaps = [(tracks.times[a], (b - a) / RATE) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-            longest = max(gaps, key=lambda gap: gap[1])
-            also = f", the longest of {len(gaps)} gaps" if len(gaps) > 1 else ""
-            journal.warn(
-                f"{name}'s {what} is missing for {longest[1]:.2g} s from {longest[0]:.2f} s{also}: nothing is told of "
-                "it there, and the pose is the prior's guess",
-                tracks.source,
-            )
+            if there.any() and not there.all():
+                alike.setdefault(there.tobytes(), (there, []))[1].append((name, what))
+    for there, lost in alike.values():
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], (~there).astype(int), [0]])))
+        gaps = [(tracks.times[a], (b - a) / RATE) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+        longest = max(gaps, key=lambda gap: gap[1])
+        also = f", the longest of {len(gaps)} gaps" if len(gaps) > 1 else ""
+        verb = "is" if len(lost) == 1 else "are"
+        journal.warn(
+            f"{_whose(lost)} {verb} missing for {longest[1]:.2g} s from {longest[0]:.2f} s{also}: nothing is told of "
+            f"{'it' if len(lost) == 1 else 'them'} there, and the pose is the prior's guess",
+            tracks.source,
+        )
+
+
+def _whose(lost: list[tuple[str, str]]) -> str:
+    """Places and rotations in words: "head's place and rotation and left_wrist's place"."""
+    kinds: dict[str, str] = {}
+    for name, what in lost:
+        kinds[name] = f"{kinds[name]} and {what}" if name in kinds else what
+    if len(set(kinds.values())) == 1:
+        return f"{whose(list(kinds))} {lost[0][1] if len(lost) == len(kinds) else 'place and rotation'}"
+    return " and ".join(f"{name}'s {what}" for name, what in kinds.items())
