@@ -61,6 +61,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="S|all",
         help=f"of each recording, from its middle [s]; {SECONDS:g}",
     )
+    parser.add_argument(
+        "--most", type=count, metavar="N", help="recordings of each person at most, evenly among them; all by default"
+    )
     parser.add_argument("--only", type=check.names, metavar="NAMES", help="some experiments: shapes,scales …")
     parser.add_argument("--resume", action="store_true", help="go on with the evaluation in DIR")
     parser.add_argument("--seed", type=seed, default=0, metavar="K", help="of noise and samples; 0")
@@ -115,7 +118,7 @@ def evaluate(options: argparse.Namespace, journal: Journal, progress: Progress) 
     twice = next((name for name in people if people.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"--folds: {twice!r} is left out by two of the trainings; each must test others")
-    setup = Setup(library.folder, tuple(tested), options.seconds, options.seed)
+    setup = Setup(library.folder, tuple(tested), options.seconds, options.seed, options.most)
     begin(options.out, setup, library, resume=options.resume)
     results = Results(options.out / FILE, seed=options.seed)
     results.tidy()

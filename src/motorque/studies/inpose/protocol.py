@@ -170,13 +170,16 @@ def with_errors(rest: Tensor, errors: Tensor) -> Tensor:
     return torch.stack(found)
 
 
-def trials(library: Library, subjects: Sequence[str], *, seconds: float | None = None) -> list[Trial]:
+def trials(
+    library: Library, subjects: Sequence[str], *, seconds: float | None = None, most: int | None = None
+) -> list[Trial]:
     """What is tested: the middle of each recording of some people, on the default body.
 
     Args:
         library: Where the recordings are.
         subjects: Whose.
         seconds: How long the stretches are at most [s]; the whole recordings if None.
+        most: How many of each person's recordings at most, evenly among them; all if None.
 
     Raises:
         DataError: A subject has no recording.
@@ -187,7 +190,8 @@ def trials(library: Library, subjects: Sequence[str], *, seconds: float | None =
         if not own:
             there = sorted({m.subject for m in library.movements if m.subject})
             raise DataError(f"data: no recording of {subject!r}; there are {', '.join(there) or 'no known people'}")
-        found += [_trial(library, movement, seconds) for movement in own]
+        some = np.linspace(0, len(own) - 1, min(len(own), most or len(own))).round().astype(int)
+        found += [_trial(library, own[number], seconds) for number in some]
     return found
 
 

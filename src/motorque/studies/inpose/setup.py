@@ -49,12 +49,14 @@ class Setup:
         tested: Weights and their people; several for leave-subject-out.
         seconds: How long the stretches of recordings are at most [s]; whole recordings if None.
         seed: Of what is random.
+        most: How many recordings of each person at most; all if None.
     """
 
     library: Path
     tested: tuple[Tested, ...]
     seconds: float | None
     seed: int = 0
+    most: int | None = None
 
 
 def weights_file(path: Path) -> Path:
@@ -188,6 +190,7 @@ def identity(setup: Setup, library: Library) -> dict[str, Any]:
         "data": library.fingerprint,
         "seconds": setup.seconds,
         "seed": setup.seed,
+        "most": setup.most,
         "settings": json.loads(json.dumps([asdict(FAST), asdict(USUAL)])),
         "baselines": {f"{k} {n}": _digest(f) for k, part in enumerate(setup.tested) for n, f in part.baselines.items()},
     }

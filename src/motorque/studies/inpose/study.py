@@ -49,7 +49,7 @@ class Bench:
         library = load_library(setup.library)
         self.seed = setup.seed
         self.methods = [cast(part.weights, part.baselines) for part in setup.tested]
-        self.trials = [trials(library, part.subjects, seconds=setup.seconds) for part in setup.tested]
+        self.trials = [trials(library, part.subjects, seconds=setup.seconds, most=setup.most) for part in setup.tested]
 
     def row(self, job: Job) -> Row:
         """Run a job."""

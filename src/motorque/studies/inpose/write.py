@@ -111,6 +111,8 @@ def described(setup: Setup, results: Results) -> dict[str, str]:
     people = [name for part in setup.tested for name in part.subjects]
     names = {row.key.recording: row.frames for row in results.rows.values()}
     length = "whole recordings" if setup.seconds is None else f"the middle {setup.seconds:g} s of each recording"
+    if setup.most is not None:
+        length += f", at most {setup.most} of each person"
     return {
         "weights": "; ".join(str(part.weights) for part in setup.tested),
         "baselines": ", ".join(f"{n} ({f})" for part in setup.tested for n, f in part.baselines.items()) or "none",
