@@ -40,6 +40,17 @@ def opensim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]
     yield module
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """One thread for torch: tiny networks are faster so, and give the same numbers everywhere."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(params=["torch", "compiled"])
 def backend(request: pytest.FixtureRequest) -> str:
     """Each implementation of the mechanics; skips the compiled one where it can't run."""

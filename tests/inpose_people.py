@@ -1,11 +1,16 @@
-"""Small recordings of made-up people for the tests of InPose: smooth rotations on SMPL's tree, as files and windows."""
+"""Made-up people for the tests of InPose: small recordings, smooth rotations on SMPL's tree; and a prior of one."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from motorque.estimators.inpose.library import Library, make_library
+from motorque.estimators.inpose.network import TINY, PriorNetwork
+from motorque.estimators.inpose.weights import save_weights
 from motorque.files.smpl_poses import write_poses
 from motorque.series.poses import Poses
 from motorque.skeleton.smpl import rest_joints
@@ -32,3 +37,21 @@ def people_folder(folder: Path, subjects: int = 4, each: int = 2) -> Path:
             poses = person(10 * subject + number, frames=90 + 10 * number, height=1.6 + 0.05 * subject)
             write_poses(folder / f"s{subject}" / f"r{number}.npz", poses)
     return folder
+
+
+def people_library(folder: Path, subjects: int = 4, each: int = 2) -> Library:
+    """The movements of such people, made in a folder."""
+    return make_library([people_folder(folder / "data", subjects, each)], folder / "library")
+
+
+def standing_network() -> PriorNetwork:
+    """A tiny network that knows nothing but a standing person, with Gaussian numbers: an untrained one of residuals."""
+    torch.manual_seed(0)
+    return PriorNetwork(replace(TINY, target="residual"), mean=torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1))
+
+
+def standing_weights(folder: Path) -> Path:
+    """Its weights in a file."""
+    path = folder / "tiny.safetensors"
+    save_weights(path, standing_network(), {"step": 0})
+    return path

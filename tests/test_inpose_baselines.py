@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from inpose_people import people_folder
+from inpose_people import people_library
 from motorque.cli import main
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.guidance import GuidanceSettings
 from motorque.estimators.inpose.heading import turned
-from motorque.estimators.inpose.library import Library, make_library
+from motorque.estimators.inpose.library import Library
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.train import PriorTraining, train_prior
@@ -34,21 +34,14 @@ from motorque.studies.inpose.regression import Regression
 from motorque.studies.inpose.regression_loss import hung, regression_loss
 from motorque.studies.inpose.regression_network import SIZES, RegressionNetwork
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BASELINES = [name for name in RECIPES if name != "inpose"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> object:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
-    folder = tmp_path_factory.mktemp("people")
-    return make_library([people_folder(folder / "data")], folder / "library")
+    return people_library(tmp_path_factory.mktemp("people"))
 
 
 @pytest.fixture(scope="module")

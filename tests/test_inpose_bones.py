@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from inpose_people import person
+from inpose_people import person, standing_weights
 from motorque.cli import main
 from motorque.errors import DataError
 from motorque.estimators.inpose.bone_equations import FLOOR, HEIGHT, fit_to_turns, turn_covariance
@@ -19,11 +19,9 @@ from motorque.estimators.inpose.bone_lengths import SIDES, Lengths, published_le
 from motorque.estimators.inpose.closing import exp_vectors
 from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.long_sampling import Measured
-from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
 from motorque.estimators.inpose.stream import Body
 from motorque.estimators.inpose.tree import JOINTS, PARENTS, THREE, columns, global_rotations, places
-from motorque.estimators.inpose.weights import save_weights
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
 from motorque.skeleton.smpl import rest_joints
@@ -193,12 +191,7 @@ NAMES = tuple(JOINTS[j] for j in THREE)
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny network that knows nothing but a standing person."""
-    torch.manual_seed(0)
-    mean = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(path, PriorNetwork(replace(TINY, target="residual"), mean=mean), {"step": 0})
-    return path
+    return standing_weights(tmp_path_factory.mktemp("weights"))
 
 
 def recorded(height: float) -> tuple[Tracks, Tensor]:

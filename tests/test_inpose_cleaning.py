@@ -10,9 +10,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from inpose_people import people_folder, person
+from inpose_people import people_library, person
 from motorque.estimators.inpose.heading import heading
-from motorque.estimators.inpose.library import make_library
 from motorque.estimators.inpose.recordings import Recording, Source, read_source
 from motorque.estimators.inpose.straight_heads import off_straight, with_straight_heads
 from motorque.estimators.inpose.tree import HEAD, JOINTS, angles_between, columns, global_rotations, matrices, resting
@@ -95,7 +94,7 @@ def test_hands_of_hanging_arms_go_with_the_forearm(data: Path) -> None:
 
 
 def test_windows_are_played_faster_and_slower(tmp_path: Path) -> None:
-    library = make_library([people_folder(tmp_path / "data", 1, 1)], tmp_path / "library")
+    library = people_library(tmp_path, 1, 1)
     windows = Windows(library, library.movements)
     number = np.array([20])
     as_it_is, pelvis, rest = windows.read(number)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from inpose_people import people_folder, person
+from inpose_people import people_folder, people_library, person
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.folds import CMU_TEST, CMU_VALIDATION, default_split, leave_one_out, split
 from motorque.estimators.inpose.heading import forward_angle, heading, turned
@@ -298,7 +298,7 @@ def test_a_recording_is_given_once(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory) -> Windows:
     folder = tmp_path_factory.mktemp("people")
-    library = make_library([people_folder(folder / "data", 2, 2)], folder / "library")
+    library = people_library(folder, 2, 2)
     return Windows(library, library.movements)
 
 

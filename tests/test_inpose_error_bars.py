@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from inpose_people import people_folder, person
+from inpose_people import people_library, person, standing_network
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose import calibration
 from motorque.estimators.inpose.bodies import Bodies
@@ -29,9 +29,7 @@ from motorque.estimators.inpose.error_bars import (
 )
 from motorque.estimators.inpose.folds import CMU_TEST
 from motorque.estimators.inpose.inpose import FAST, PAPER, USUAL, InPose
-from motorque.estimators.inpose.library import make_library
 from motorque.estimators.inpose.long_sampling import Measured
-from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.tree import HEAD, JOINTS, PARENTS, THREE, columns, global_rotations, places, resting
 from motorque.estimators.inpose.weights import save_weights
 from motorque.journal import Journal
@@ -39,13 +37,6 @@ from motorque.series.tracks import Tracks
 from motorque.workflows.sensors import sensors_step
 
 HIP, WRIST = JOINTS.index("left_hip"), JOINTS.index("left_wrist")
-
-
-def network() -> PriorNetwork:
-    """A tiny one that knows nothing but a standing person."""
-    torch.manual_seed(0)
-    mean = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1)
-    return PriorNetwork(replace(TINY, target="residual"), mean=mean)
 
 
 def drawn(count: int = 8, *, off: float = 0.1, frames: int = 40, sensors: tuple[int, ...] = THREE) -> Bodies:
@@ -187,7 +178,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: str | None) -> Non
 
 
 def test_other_weights_and_settings_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = network()
+    one = standing_network()
     table = replace(error_bars(), network=fingerprint(one))
     monkeypatch.setattr("motorque.estimators.inpose.error_bars.error_bars", lambda: table)
     assert doubts(one, asdict(USUAL)) == []
@@ -199,8 +190,8 @@ def test_other_weights_and_settings_are_said(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_one_command_makes_a_table_of_watched_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = make_library([people_folder(tmp_path / "data")], tmp_path / "library")
-    save_weights(tmp_path / "w.safetensors", network(), {"step": 7})
+    library = people_library(tmp_path)
+    save_weights(tmp_path / "w.safetensors", standing_network(), {"step": 7})
     monkeypatch.setattr(calibration, "SECONDS", 1.0)
     out = tmp_path / "table.json"
     assert main([str(library.folder), "--weights", str(tmp_path / "w.safetensors"), "--out", str(out)]) == 0
@@ -236,7 +227,7 @@ def test_the_files_have_standard_deviations_and_the_summary_spreads_too(tmp_path
         table |= {f"{name}_p": points[:, joint], f"{name}_r": turns[:, joint]}
     np.savez(tmp_path / "t.npz", **table)
     (tmp_path / "b.json").write_text(json.dumps(rest.tolist()))
-    save_weights(tmp_path / "w.safetensors", network(), {"step": 0})
+    save_weights(tmp_path / "w.safetensors", standing_network(), {"step": 0})
     journal = Journal()
     sensors_step(
         tmp_path / "t.npz", tmp_path / "out", bones=tmp_path / "b.json", weights=tmp_path / "w.safetensors", samples=2,

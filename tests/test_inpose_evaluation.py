@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from inpose_people import people_folder
+from inpose_people import people_library
 from motorque.cli import main
 from motorque.errors import DataError
 from motorque.estimators.inpose.inpose import FAST
-from motorque.estimators.inpose.library import Library, make_library
+from motorque.estimators.inpose.library import Library
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.train import PriorTraining, train_prior
 from motorque.estimators.inpose.tree import matrices
@@ -33,21 +33,14 @@ from motorque.studies.inpose.study import Bench, row_of, run
 from motorque.studies.inpose.tables import difference_table, experiment_table
 from motorque.studies.inpose.verdicts import verdict_table
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TRAINING = PriorTraining("tiny", steps=6, batch=4, test=("data/s0",), validation=("data/s1",))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> object:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
-    folder = tmp_path_factory.mktemp("people")
-    return make_library([people_folder(folder / "data")], folder / "library")
+    return people_library(tmp_path_factory.mktemp("people"))
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +231,7 @@ def test_who_interrupts_is_told_how_to_go_on(
 
 
 def test_recordings_are_made_a_library_once(weights: Path, tmp_path: Path) -> None:
-    order = arguments(weights, make_library([people_folder(tmp_path / "data")], tmp_path / "library"), tmp_path / "out")
+    order = arguments(weights, people_library(tmp_path), tmp_path / "out")
     order[order.index("--data") + 1] = str(tmp_path / "data")
     assert main([*order, "--only", "covariance"]) == 0
     made = (tmp_path / "out" / "library" / "index.json").stat().st_mtime_ns

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from inpose_people import people_folder
+from inpose_people import people_folder, standing_weights
 from motorque.cli import main
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose import contact_guidance
@@ -22,9 +22,7 @@ from motorque.estimators.inpose.contact_learning import regression
 from motorque.estimators.inpose.inpose import FAST, USUAL, InPose
 from motorque.estimators.inpose.library import make_library
 from motorque.estimators.inpose.long_sampling import Measured
-from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE, THREE, places
-from motorque.estimators.inpose.weights import save_weights
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
 from motorque.skeleton.smpl import rest_joints
@@ -103,10 +101,7 @@ def placed(turns: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def network(folder: Path) -> InPose:
     """A tiny prior that knows nothing but a standing person."""
-    torch.manual_seed(0)
-    mean = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1)
-    save_weights(folder / "tiny.safetensors", PriorNetwork(replace(TINY, target="residual"), mean=mean), {"step": 0})
-    return InPose.load(folder / "tiny.safetensors")
+    return InPose.load(standing_weights(folder))
 
 
 def head_and_wrists() -> Tracks:

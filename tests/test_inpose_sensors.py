@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from inpose_people import person
+from inpose_people import person, standing_weights
 from motorque.cli import main
 from motorque.errors import DataError, FileFormatError, MotorqueError
 from motorque.estimators.inpose.closing import closed, exp_vectors, log_vectors
 from motorque.estimators.inpose.inpose import FAST, InPose, SamplingSettings, refit
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording, starts
-from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.noisy_places import left_over, smoothed
 from motorque.estimators.inpose.sensor_times import at_60_hz
 from motorque.estimators.inpose.sensors import check_plausible, in_metres, in_smpls_world
 from motorque.estimators.inpose.tree import JOINTS, THREE, columns, global_rotations, matrices, places, resting
-from motorque.estimators.inpose.weights import save_weights
 from motorque.files.smpl_bones import complete, read_bones
 from motorque.files.smpl_poses import read_poses
 from motorque.files.tracks import read_tracks
@@ -44,12 +41,7 @@ def recorded(frames: int = 90) -> tuple[Tracks, np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny network that knows nothing but a standing person, with Gaussian numbers: an untrained one of residuals."""
-    torch.manual_seed(0)
-    mean = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(path, PriorNetwork(replace(TINY, target="residual"), mean=mean), {"step": 0})
-    return path
+    return standing_weights(tmp_path_factory.mktemp("weights"))
 
 
 def write(path: Path, tracks: Tracks, *, kind: str = "q") -> Path:

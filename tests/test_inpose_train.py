@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from inpose_people import people_folder
+from inpose_people import people_folder, people_library
 from motorque.cli import main
 from motorque.errors import DataError, FileFormatError, OutputError
 from motorque.estimators.inpose.diffusion import Diffusion
-from motorque.estimators.inpose.library import Library, make_library
+from motorque.estimators.inpose.library import Library
 from motorque.estimators.inpose.loss import errors_by_level, prior_loss
 from motorque.estimators.inpose.metrics import Metrics
 from motorque.estimators.inpose.network import TINY, PriorNetwork
@@ -30,21 +30,14 @@ from motorque.training.checkpoint import load_checkpoint
 from motorque.training.loop import Task, TrainingSettings, train
 from motorque.training.ranks import Ranks, ranks
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SETTINGS = PriorTraining("tiny", steps=12, batch=4)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> object:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
-    folder = tmp_path_factory.mktemp("people")
-    return make_library([people_folder(folder / "data")], folder / "library")
+    return people_library(tmp_path_factory.mktemp("people"))
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from motorque.errors import DataError, FileFormatError, OutputError
 from motorque.training.checkpoint import load_checkpoint, save_checkpoint
 from motorque.training.loop import Task, TrainingSettings, schedule, step_generator, train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SETTINGS = TrainingSettings(40, warm_up=5, workers=0, save_every=0.0)
 
 
@@ -39,14 +41,6 @@ def task(**settings: Any) -> Task:
 
 def weights(network: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in network.parameters()])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
