@@ -10,7 +10,8 @@ learned from, as they were recorded and at the pace at which windows are learned
 
 Prints medians over windows, their 95 % intervals (bootstrap over windows: of this one training, not of others) and the
 range of 90 % of the windows: jitter; how far matrices are from unitary as sampled (Frobenius norm of RᵀR - 1, of six
-numbers that of the two columns); by how much bones' lengths change. Writes `windows.csv`, `representation.json` and
+numbers that of the two columns); by how much bones' lengths change; ratios of jitter, of the same samples window by
+window; how many samples jitter more than 95 % of the recordings. Writes `windows.csv`, `representation.json` and
 `representation.png`.
 Trainings killed at any moment and samples that are there are not done again; other settings train in other folders.
 A library of movements comes from `python -m motorque.estimators.inpose.library`.
@@ -194,6 +195,9 @@ def main() -> None:
     }
     draws, others = np.random.default_rng(options.seed).integers(options.samples, size=(2, RESAMPLES, options.samples))
     table = {kind: {name: summed_up(values, draws) for name, values in own.items()} for kind, own in rows.items()}
+    for kind, own in rows.items():
+        above = float((own["jitter"] > table[RECORDED]["jitter"]["to"]).mean())
+        table[kind]["jitter"]["above_recordings"] = round(above, 4)
     for name, title in MEASURES.items():
         print(f"\n{title:34s}  median  [95 %]               90 % of windows")
         for kind, own in table.items():
@@ -201,6 +205,8 @@ def main() -> None:
             print(f"{kind:34s} {s['median']:>8s}  [{s['low']}, {s['high']}]".ljust(65) + f"{s['from']} to {s['to']}")
     over = ratios(rows, draws, others)
     print()
+    for kind in (COLUMNS6, RAW, POST):
+        print(f"{kind}: {table[kind]['jitter']['above_recordings']:.1%} jitter more than 95 % of the recordings")
     for name, s in over.items():
         print(f"jitter, {name}: {s['median']:.3g} times [{s['low']:.3g}, {s['high']:.3g}]")
     told = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}

@@ -72,11 +72,12 @@ def _figures(network: PriorNetwork, windows: Windows, held: Windows | None, *, n
 def _unconditional(numbers: int) -> Recipe:
     name = f"unconditional-{numbers}"
     target = nine_numbers if numbers == 9 else None
-    telling = partial(told_places, shares=TURNED)
+    # Postures stay as they were recorded, as samples are compared with recordings
+    make = partial(Batches, telling=partial(told_places, shares=TURNED), stray=0.0, target=target, posture=0.0)
     return Recipe(
         name,
         lambda size, dropout, windows: prior_network(size, dropout, mean_of(windows, nine_numbers)[:, :numbers]),
-        lambda windows, size: partial(_batch, Batches(windows, size, telling=telling, stray=0.0, target=target)),
+        lambda windows, size: partial(_batch, make(windows, size)),
         diffusion_loss,
         partial(_figures, numbers=numbers),
         partial(save_weights, kind=kind_of(name)),
