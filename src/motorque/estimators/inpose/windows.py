@@ -15,7 +15,6 @@ from motorque.estimators.inpose.conditions import Conditions, conditions
 from motorque.estimators.inpose.heading import forward_angle, turned
 from motorque.estimators.inpose.library import Library, Movement
 from motorque.estimators.inpose.mirror import mirrored, mirrored_place, mirrored_points
-from motorque.estimators.inpose.postures import POSTURE, postured
 from motorque.estimators.inpose.tree import HEAD, JOINTS, THREE, WINDOW, matrices, places, standing_length
 
 NONE, SOME_OF_THREE, ANY, MORE = 0.05, 0.08, 0.08, 0.07
@@ -152,7 +151,6 @@ class Batches:
         bare: See :func:`measured`.
         target: From global rotations as six numbers to what is learned; they themselves by default.
         pace: See :data:`PACE`; 0 plays all as they were recorded.
-        posture: See :func:`motorque.estimators.inpose.postures.postured`; 0 leaves all as they were recorded.
     """
 
     windows: Windows
@@ -162,7 +160,6 @@ class Batches:
     bare: bool = False
     target: Callable[[Tensor], Tensor] | None = None
     pace: float = PACE
-    posture: float = POSTURE
 
     def __call__(self, generator: torch.Generator, step: int) -> Batch:
         """The batch of a step: all that is random in it comes from the generator."""
@@ -178,7 +175,6 @@ class Batches:
         anywhere = torch.pi * (2 * torch.rand(self.size, generator=generator) - 1)
         stray = (torch.rand(self.size, generator=generator) < self.stray) & ~seen.flatten(1).any(dim=1)
         off = torch.where(stray, anywhere, off)
-        rotations = postured(rotations, generator, self.posture) if self.posture else rotations
         told, rotations, _ = measured(rotations, pelvis, rest, seen, placed, off, bare=self.bare)
         rotations = rotations if self.target is None else self.target(rotations)
         noise = torch.randn(rotations.shape, generator=generator)
