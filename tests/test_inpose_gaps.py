@@ -11,7 +11,7 @@ import torch
 import motorque as mq
 from motorque.estimators.inpose.bodies import pelvis_of
 from motorque.estimators.inpose.closing import exp_vectors, log_vectors
-from motorque.estimators.inpose.gap_ends import gap_ends, gaps, place_without_jumps, without_jumps
+from motorque.estimators.inpose.gap_ends import gap_ends, gaps, without_jumps
 from motorque.estimators.inpose.inpose import USUAL, drawn_from
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import HEAD, LEFT_WRIST, RATE, THREE, columns, global_rotations, places, resting
@@ -74,21 +74,6 @@ def test_frames_without_a_lost_sensor_stay_and_rotations_go_on() -> None:
     )
     off = log_vectors(found @ true.mT).norm(dim=-1)[0, :, 0]
     assert float(off.max()) < 0.02, "both ends agree by how much the guess is off"
-
-
-def test_the_body_stays_where_it_is_when_sensors_that_disagree_are_lost() -> None:
-    """By the head it is 10 cm farther than by a hand: beside a gap of the head's it does not jump by that."""
-    weight, each = np.zeros((200, BONES)), np.full((200, BONES, 3), np.nan)
-    lost = np.zeros(200, dtype=bool)
-    lost[:80], lost[190:] = True, True
-    weight[~lost, HEAD] = weight[lost, LEFT_WRIST] = 1.0
-    each[:, LEFT_WRIST], each[~lost, HEAD] = 0.0, 0.1
-    place = np.where(lost[:, None], np.zeros((200, 3)), 0.1)
-    found = place_without_jumps(place, each, weight, lost)
-    np.testing.assert_array_equal(found[~lost], 0.1)
-    assert np.abs(np.diff(found, axis=0)).max() < 0.1 * 1.6 / 60 and np.abs(found[:10]).max() == 0.0
-    each[~lost, LEFT_WRIST] = np.nan  # found again where the other was lost: nothing says by how much they disagree
-    np.testing.assert_array_equal(place_without_jumps(place, each, weight, lost), place)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 5, 9, 40, 200])

@@ -347,7 +347,7 @@ def test_a_drop_out_of_a_second_leaves_a_whole_body(weights: Path) -> None:
     drawn = InPose.load(weights).sample(Tracks(tracks.times, NAMES, positions, rotations), REST, 1, journal=journal)
     assert np.isfinite(drawn.rotations).all() and np.isfinite(drawn.pelvis).all()
     assert np.abs(drawn.positions[0, 30:90, 21] - points[30:90, 21]).max() < 1e-6  # the wrist that is left holds it
-    assert sum("missing for 1 s" in n.text for n in journal.notices) == 4
+    assert sum("missing for 1 s" in n.text for n in journal.notices) == 1
 
 
 def test_a_stream_is_late_as_said_and_the_same_each_time(weights: Path) -> None:

@@ -89,29 +89,6 @@ def without_jumps(turns: Tensor, measured: Measured, close: Callable[[Tensor, Me
     return turns
 
 
-def place_without_jumps(place: Array, each: Array, weight: Array, lost: NDArray[np.bool_]) -> Array:
-    """The body's place without a jump where one of the sensors that say it is lost or comes back.
-
-    Args:
-        place: Where the body is, shape [T, 3] [m].
-        each: Where it would be by each sensor alone, shape [T, 22, 3] [m]; NaN where the sensor is not there.
-        weight: What share each has in the place, shape [T, 22].
-        lost: Frames in which a sensor is lost, shape [T].
-
-    Returns:
-        Shape [T, 3] [m]; the others are the same. By how much the sensors that stay disagree with all of them beside
-        the gap is taken back within, less and less.
-    """
-    found = place.copy()
-    for first, last in gaps(lost):
-        for end in gap_ends(lost, first, last):
-            used = weight[end.inner] > 0
-            off = place[end.known] - weight[end.inner, used] @ each[end.known, used]
-            if np.isfinite(off).all():  # else one is lost where another comes back
-                found[first : last + 1] += end.shares[:, None] * off
-    return found
-
-
 def lost_frames(*flags: Tensor) -> list[NDArray[np.bool_]]:
     """For each sensor that is lost at times, the frames in which it is, shape [T]; alike ones once.
 
