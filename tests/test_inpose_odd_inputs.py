@@ -11,7 +11,7 @@ import pytest
 from motorque.cli import main
 from motorque.errors import DataError
 from motorque.estimators.inpose.sensor_times import at_60_hz
-from motorque.estimators.inpose.sensors import in_metres
+from motorque.estimators.inpose.sensor_units import in_metres
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
 from test_inpose_sensors import NAMES, REST, recorded
@@ -92,3 +92,46 @@ def test_all_sensors_that_drop_out_together_are_one_line() -> None:
     at_60_hz(in_metres(replace(tracks, positions=places, rotations=turns), REST, journal=journal), journal=journal)
     assert [n.text.split(" is ")[0] for n in journal.notices][0] == "head's, left_wrist's and right_wrist's place"
     assert len(journal.notices) == 2
+
+
+def standing(*, apart: float = 1.0) -> Tracks:
+    """The head and hands of somebody of 1.7 m who stands, hands so many times as far from the head as usual."""
+    head = np.array([0.0, REST[15, 1] - REST[[7, 8], 1].mean() + 0.08, 0.0])
+    ways = apart * np.array([[0.0, 0.0, 0.0], [0.25, -0.75, 0.1], [-0.25, -0.75, 0.1]])
+    sway = 0.02 * np.sin(np.arange(60) / 10)[:, None, None] * np.array([1.0, 0.2, 0.5])
+    return Tracks(np.arange(60) / 60, NAMES, head + ways + sway, np.tile(np.eye(3), (60, 3, 1, 1)), "t.csv")
+
+
+@pytest.mark.parametrize(("unit", "word"), [("cm", "cm"), ("mm", "mm"), ("in", "inches")])
+@pytest.mark.parametrize("floor", [0.0, None])
+def test_units_are_found_and_said(unit: str, word: str, floor: float | None) -> None:
+    """Inches are not taken for centimetres, in which somebody would be 2.5 times smaller."""
+    tracks, factor = standing(), {"cm": 100.0, "mm": 1000.0, "in": 1 / 0.0254}[unit]
+    journal = Journal()
+    other = replace(tracks, positions=factor * tracks.positions)
+    found = in_metres(other, REST, floor=floor, journal=journal)
+    np.testing.assert_allclose(found.positions, tracks.positions, atol=1e-12)
+    assert [n.text.split(",")[0] for n in journal.notices] == [f"places are in {word}"]
+
+
+def test_centimetres_or_inches_are_told_by_the_head_s_height_or_not_at_all() -> None:
+    """Hands that are kept near the head are as far from it in centimetres as others are in inches."""
+    for tracks, unit in ((standing(apart=0.55), 0.01), (standing(apart=1.3), 0.0254)):
+        other = replace(tracks, positions=tracks.positions / unit)
+        found = in_metres(other, REST, floor=0.0, journal=Journal())
+        np.testing.assert_allclose(found.positions, tracks.positions)
+        with pytest.raises(DataError, match="may be in centimetres or in inches; say which .--units cm, --units in"):
+            in_metres(other, REST, floor=None, journal=Journal())
+    found = in_metres(other, REST, units="in", journal=Journal())
+    np.testing.assert_allclose(found.positions, tracks.positions)
+
+
+def test_a_head_alone_in_inches_and_places_in_feet() -> None:
+    tracks = standing()
+    alone = Tracks(tracks.times, ("head",), tracks.positions[:, :1] / 0.0254, tracks.rotations[:, :1])
+    found = in_metres(alone, REST, floor=0.0, journal=Journal())
+    np.testing.assert_allclose(found.positions, tracks.positions[:, :1])
+    with pytest.raises(DataError, match="in centimetres or in inches"):
+        in_metres(replace(alone, positions=1.15 * alone.positions), REST, floor=0.0, journal=Journal())
+    with pytest.raises(DataError, match="places in feet would fit: multiply them by 0.3048"):
+        in_metres(replace(tracks, positions=tracks.positions / 0.3048), REST, journal=Journal())

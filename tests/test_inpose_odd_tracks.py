@@ -16,7 +16,8 @@ from motorque.estimators.inpose.long_sampling import Measured, through_gaps
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
 from motorque.estimators.inpose.sensor_times import at_60_hz
-from motorque.estimators.inpose.sensors import check_plausible, in_metres
+from motorque.estimators.inpose.sensor_units import in_metres
+from motorque.estimators.inpose.sensors import check_plausible
 from motorque.estimators.inpose.tree import JOINTS, THREE, columns, matrices
 from motorque.estimators.inpose.weights import save_weights
 from motorque.files.smpl_bones import read_bones

@@ -17,7 +17,8 @@ from motorque.estimators.inpose.inpose import FAST, InPose, SamplingSettings, re
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording, starts
 from motorque.estimators.inpose.noisy_places import left_over, smoothed
 from motorque.estimators.inpose.sensor_times import at_60_hz
-from motorque.estimators.inpose.sensors import check_plausible, in_metres, in_smpls_world
+from motorque.estimators.inpose.sensor_units import in_metres
+from motorque.estimators.inpose.sensors import check_plausible, in_smpls_world
 from motorque.estimators.inpose.tree import JOINTS, THREE, columns, global_rotations, matrices, places, resting
 from motorque.files.smpl_bones import complete, read_bones
 from motorque.files.smpl_poses import read_poses

@@ -74,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     axes.add_argument(
         "--t-pose", type=kind.number, metavar="S", help="when the person stands in the T-pose; sensors may sit any way"
     )
-    axes.add_argument("--units", choices=("m", "cm", "mm"), help="of places; found if not given")
+    axes.add_argument("--units", choices=("m", "cm", "mm", "in"), help="of places; found if not given")
     axes.add_argument(
         "--floor", type=floor, default=0.0, metavar="M|none", help="height of the floor [m]; none if not known; 0"
     )

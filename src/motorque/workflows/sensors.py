@@ -15,7 +15,8 @@ import motorque
 from motorque.errors import DataError
 from motorque.estimators.inpose.bodies import Bodies
 from motorque.estimators.inpose.inpose import USUAL, InPose, SamplingSettings, refit
-from motorque.estimators.inpose.sensors import Convention, Units
+from motorque.estimators.inpose.sensor_units import Units
+from motorque.estimators.inpose.sensors import Convention
 from motorque.estimators.inpose.tree import JOINTS, RATE
 from motorque.files.output import OutputFolder
 from motorque.files.smpl_bones import read_bones

@@ -24,14 +24,8 @@ from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.noisy_places import LEAST, left_over, smoothed
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
 from motorque.estimators.inpose.sensor_times import at_60_hz
-from motorque.estimators.inpose.sensors import (
-    Convention,
-    Units,
-    check_plausible,
-    in_metres,
-    in_smpls_world,
-    measured_of,
-)
+from motorque.estimators.inpose.sensor_units import Units, in_metres
+from motorque.estimators.inpose.sensors import Convention, check_plausible, in_smpls_world, measured_of
 from motorque.estimators.inpose.stream import Stream
 from motorque.estimators.inpose.tree import SLIDE, matrices
 from motorque.estimators.inpose.weights import load_weights
@@ -204,7 +198,7 @@ class InPose:
         told: Told = "nothing" if bones is None else "stature" if height is not None else "lengths"
         doubts = BoneDoubts(told, bones_error, fit_bones, offset_error)
         tracks = in_smpls_world(sensors, up=up or "y", convention=convention, t_pose=t_pose)
-        tracks = in_metres(tracks, rest, units=units, journal=journal)
+        tracks = in_metres(tracks, rest, units=units, floor=floor, journal=journal)
         check_plausible(tracks, up=up, convention=convention, journal=journal)
         tracks = at_60_hz(tracks, delays=delays, journal=journal)
         say_few(tracks, journal)

@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.long_sampling import Measured
-from motorque.estimators.inpose.lost_tracking import without_spikes, without_stale
-from motorque.estimators.inpose.tree import JOINTS, PARENTS, columns, standing_length
+from motorque.estimators.inpose.sensor_units import HEAD_HEIGHT
+from motorque.estimators.inpose.tree import JOINTS, columns, standing_length
 from motorque.journal import Journal
 from motorque.series.poses import Up
 from motorque.series.tracks import Tracks
@@ -24,17 +24,7 @@ CONVENTIONS: tuple[Convention, ...] = ("smpl", "inverse", "openxr", "unity")
 """What a rotation in a file may be: from the joint's axes (x to the person's left, y up, z forward in the T-pose) into
 the world's; the inverse of that; from OpenXR's axes (x right, y up, z backward); or Unity's, whose world and axes (x
 right, y up, z forward) are left-handed."""
-Units = Literal["m", "cm", "mm"]
-UNITS: dict[Units, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
-FARTHER = 1.3
-"""Two sensors whose usual distance is so many times what the bones between them allow are not in metres, or of
-somebody else."""
-NEARER = 0.15
-"""The least share of what bones allow at which places are in centimetres or millimetres: nobody holds all sensors so
-near to each other throughout, but feet would, taken for centimetres."""
-ELSEWHERE = 0.1
-"""How much farther than that two sensors may be [m]: joints of short bones are elsewhere in each skeleton."""
 TILTED = 60.0
 """A head or trunk whose own up axis is on average farther from the world's is in another convention [deg]."""
 MIRRORED = -0.3
@@ -44,9 +34,6 @@ SHOULDERS = 0.2
 """About how far the shoulders are below the head [m]."""
 MEANT = 0.3
 """Cosine from which on forearms point away from them."""
-HEAD_HEIGHT = (0.4, 1.3)
-"""Usual height of a head over a floor at 0, in standing lengths, that a person's can be."""
-
 _BODY = ("head", "pelvis", "spine1", "spine2", "spine3", "neck")
 _UPRIGHT: dict[Up, Array] = {
     "y": np.eye(3),
@@ -106,82 +93,6 @@ def _mounted(tracks: Tracks, time: float) -> Tracks:
     facing = Rotation.from_euler("y", heading).as_matrix()
     turns = tracks.rotations @ (tracks.rotations[row].swapaxes(-1, -2) @ facing)
     return dataclasses.replace(tracks, rotations=turns)
-
-
-def in_metres(tracks: Tracks, rest: Array, *, units: Units | None = None, journal: Journal) -> Tracks:
-    """Tracks with places in metres, and without what was written while sensors were lost.
-
-    Args:
-        tracks: In SMPL's world.
-        rest: Rest joints [m], shape [22 or more, 3].
-        units: Unit of their places; found by how far sensors are apart, or how high, if not given.
-        journal: Where a conversion is recorded.
-
-    Raises:
-        DataError: No unit makes them this person's.
-    """
-    tracks = without_stale(tracks, journal=journal)
-    if units is not None and units not in UNITS:
-        raise DataError(f"units: there is no {units!r}; there are {', '.join(UNITS)}")
-    if units is None:
-        units = _units(tracks, rest)
-        if units != "m":
-            journal.repair(f"places are in {units}, by how far sensors are apart; they were made metres", tracks.source)
-    tracks = without_spikes(dataclasses.replace(tracks, positions=tracks.positions * UNITS[units]), journal=journal)
-    one, other, far, most = max(
-        _distances(tracks, rest), key=lambda pair: pair[2] - pair[3], default=("", "", 0.0, 0.0)
-    )
-    if far > FARTHER * most + ELSEWHERE:
-        raise DataError(
-            f"{tracks.source or 'tracks'}: {one} and {other} are usually {far:.3g} m apart, and these bones let "
-            f"them be {most:.3g} m; check units, the height or the bones"
-        )
-    if far > most:
-        journal.warn(
-            f"{one} and {other} are usually {far:.3g} m apart, farther than these bones reach ({most:.3g} m): "
-            "the person is larger than given, or the sensors sit elsewhere",
-            tracks.source,
-        )
-    return tracks
-
-
-def _units(tracks: Tracks, rest: Array) -> Units:
-    """The unit of places: another than metres only where sensors are farther apart than anybody's, and not by little.
-
-    All pairs count together: short bones, such as collarbones, have other proportions in other skeletons.
-    """
-    pairs = _distances(tracks, rest)
-    share = sum(far for _, _, far, _ in pairs) / max(sum(most for _, _, _, most in pairs), 1e-9)
-    for unit, factor in UNITS.items():
-        if pairs and (unit == "m" or factor * share >= NEARER) and factor * share <= FARTHER:
-            return unit
-    if not pairs and tracks.there.any():
-        size = float(np.nanmedian(np.abs(tracks.positions[..., 1])))
-        return next((unit for unit, factor in UNITS.items() if factor * size < 4.0), "m")
-    return "m"
-
-
-def _distances(tracks: Tracks, rest: Array) -> list[tuple[str, str, float, float]]:
-    """Pairs of sensors, how far they usually are apart, and how far the bones between them let them be."""
-    found = []
-    for i, one in enumerate(tracks.names):
-        for j, other in enumerate(tracks.names[:i]):
-            both = tracks.there[:, i] & tracks.there[:, j]
-            if both.any():
-                far = np.median(np.linalg.norm(tracks.positions[both, i] - tracks.positions[both, j], axis=-1))
-                found.append((other, one, float(far), _reach(rest, JOINTS.index(one), JOINTS.index(other))))
-    return found
-
-
-def _reach(rest: Array, one: int, other: int) -> float:
-    ways = []
-    for joint in (one, other):
-        way = {}
-        while PARENTS[joint] >= 0:
-            way[joint] = float(np.linalg.norm(rest[joint] - rest[PARENTS[joint]]))
-            joint = PARENTS[joint]
-        ways.append(way)
-    return sum(length for joint, length in (ways[0] | ways[1]).items() if (joint in ways[0]) != (joint in ways[1]))
 
 
 def check_plausible(tracks: Tracks, *, up: Up | None = None, convention: Convention = "smpl", journal: Journal) -> None:
