@@ -72,8 +72,7 @@ def _figures(network: PriorNetwork, windows: Windows, held: Windows | None, *, n
 def _unconditional(numbers: int) -> Recipe:
     name = f"unconditional-{numbers}"
     target = nine_numbers if numbers == 9 else None
-    # Postures stay as they were recorded, as samples are compared with recordings
-    make = partial(Batches, telling=partial(told_places, shares=TURNED), stray=0.0, target=target, posture=0.0)
+    make = partial(Batches, telling=partial(told_places, shares=TURNED), stray=0.0, target=target)
     return Recipe(
         name,
         lambda size, dropout, windows: prior_network(size, dropout, mean_of(windows, nine_numbers)[:, :numbers]),
