@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,12 @@ import pytest
 
 from motorque.cli import main
 from motorque.errors import DataError
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.sensor_times import at_60_hz
 from motorque.estimators.inpose.sensor_units import in_metres
+from motorque.estimators.inpose.sensors import measured_of
+from motorque.estimators.inpose.tree import JOINTS
+from motorque.files.smpl_bones import read_bones
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
 from test_inpose_sensors import NAMES, REST, recorded
@@ -135,3 +140,40 @@ def test_a_head_alone_in_inches_and_places_in_feet() -> None:
         in_metres(replace(alone, positions=1.15 * alone.positions), REST, floor=0.0, journal=Journal())
     with pytest.raises(DataError, match="places in feet would fit: multiply them by 0.3048"):
         in_metres(replace(tracks, positions=tracks.positions / 0.3048), REST, journal=Journal())
+
+
+@pytest.mark.parametrize(("factor", "said"), [(0.63, "hardly ever above 0.99 m"), (1.2, "usually 1.87 m"), (1.0, "")])
+def test_a_stature_that_is_not_the_head_s_is_said(factor: float, said: str) -> None:
+    """A child's tracks, or a giant's, with an adult's bones."""
+    tracks, journal = standing(), Journal()
+    measured_of(replace(tracks, positions=factor * tracks.positions), REST, floor=0.0, journal=journal)
+    texts = [n.text for n in journal.notices]
+    assert len(texts) == (said != "") and all(said in text and "bones are of about 1.70 m" in text for text in texts)
+    if factor == 0.63:
+        assert "of about 1.1" in texts[0] and "or the person sits" in texts[0]
+
+
+def test_a_height_beside_all_bones_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "bones.json"
+    for content in (REST[:22].tolist(), {JOINTS[j]: REST[j].tolist() for j in range(22)}):
+        path.write_text(json.dumps(content))
+        for height, kinds in ((None, []), (1.7, ["info"]), (1.2, ["warning"])):
+            journal = Journal()
+            read_bones(path, height=height, journal=journal)
+            assert [n.kind for n in journal.notices] == kinds
+    assert "height of 1.2 m counts for nothing" in journal.notices[0].text and "about 1.70 m" in journal.notices[0].text
+    path.write_text(json.dumps({"left_elbow": 0.3}))
+    journal = Journal()
+    read_bones(path, height=1.7, journal=journal)
+    assert not journal.notices  # of the other bones it counts
+
+
+def test_what_is_no_tracks_and_no_floor_is_refused_in_a_line() -> None:
+    prior = InPose(None, {})  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="tracks.csv' is no Tracks; read a file of them with mq.read_tracks"):
+        prior.sample("tracks.csv", 1.7)  # type: ignore[arg-type]
+    for wrong in (float("nan"), "0"):
+        with pytest.raises(DataError, match="is no height; give metres, or None"):
+            prior.sample(recorded(30)[0], 1.7, floor=wrong)  # type: ignore[arg-type]
+        with pytest.raises(DataError, match="is no height; give metres, or None"):
+            prior.stream(NAMES, 1.7, floor=wrong)  # type: ignore[arg-type]

@@ -27,6 +27,8 @@ BODY = 22
 """Joints without the hands, which a file may leave out."""
 SHORTEST, LONGEST = 1e-3, 1.5
 """Lengths that a bone can have [m]."""
+OTHER = 0.1
+"""From this share on a stature is another than that of the bones, whose proportions are somebody's own."""
 SHORTEST_BODY, TALLEST = 0.4, 2.8
 """Between which a stature is [m]."""
 
@@ -60,7 +62,9 @@ def read_bones(
         raise FileFormatError(f'{path}: is no JSON ({error}); write for example {{"left_elbow": 0.27}}') from None
     try:
         if isinstance(content, list):
-            return complete(np.asarray(_rows(content)))
+            found = complete(np.asarray(_rows(content)))
+            _say_height(found, height, sex or "unknown", path, journal)
+            return found
         if not isinstance(content, dict):
             raise DataError("holds neither an object nor a list; give lengths or places by joint")
         content = dict(content)
@@ -83,9 +87,25 @@ def read_bones(
                 "adult's",
                 str(path),
             )
-        return _by_name(content, height, sex)
+        found = _by_name(content, height, sex)
+        if len([name for name in content if name in SMPL_JOINTS[:BODY]]) >= BODY - 1:
+            _say_height(found, height, sex, path, journal)
+        return found
     except DataError as error:
         raise FileFormatError(f"{path}: {error}") from None
+
+
+def _say_height(joints: Array, height: float | None, sex: Sex, path: Path, journal: Journal | None) -> None:
+    """Say that a stature counts for nothing beside all bones, and whether it is that of somebody else."""
+    if height is None or journal is None:
+        return
+    published = np.array(rest_joints(height=height, sex=sex))
+    own = height * float(np.ptp(joints[:BODY, 1]) / np.ptp(published[:BODY, 1]))
+    text = f"the height of {height:g} m counts for nothing, as all bones are told"
+    if abs(own / height - 1) > OTHER:
+        journal.warn(f"{text}; they are those of somebody of about {own:.2f} m: check both", str(path))
+    else:
+        journal.info(text, str(path))
 
 
 def complete(joints: Array) -> Array:

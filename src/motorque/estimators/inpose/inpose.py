@@ -193,6 +193,9 @@ class InPose:
         """
         if n < 1:
             raise DataError(f"sampling: {n} samples can't be; give 1 or more")
+        if not isinstance(sensors, Tracks):
+            raise DataError(f"sampling: {sensors!r:.60} is no Tracks; read a file of them with mq.read_tracks")
+        check_floor(floor)
         journal = Journal() if journal is None else journal
         rest, height = bones_of(bones, sex=sex, journal=journal)
         told: Told = "nothing" if bones is None else "stature" if height is not None else "lengths"
@@ -254,6 +257,7 @@ class InPose:
         Raises:
             DataError: There is no such joint, or numbers that can't be.
         """
+        check_floor(floor)
         rest, _ = bones_of(bones, sex=sex, journal=Journal())
         return Stream(
             self.network,
@@ -356,6 +360,16 @@ def bones_of(bones: Array | float | None, *, sex: Sex, journal: Journal) -> tupl
         rest = np.array(rest_joints(height=None if bones is None else float(bones), sex=sex))
         return rest - rest[0], None if bones is None else float(bones)
     return complete(np.asarray(bones, dtype=np.float64)), None
+
+
+def check_floor(floor: float | None) -> None:
+    """Refuse heights of floors that are none.
+
+    Raises:
+        DataError: It is neither a number nor None.
+    """
+    if floor is not None and not (isinstance(floor, int | float | np.number) and np.isfinite(floor)):
+        raise DataError(f"floor: {floor!r} is no height; give metres, or None where it is not known")
 
 
 def say_few(tracks: Tracks, journal: Journal) -> None:

@@ -17,6 +17,7 @@ from motorque.estimators.inpose.tree import JOINTS, columns, standing_length
 from motorque.journal import Journal
 from motorque.series.poses import Up
 from motorque.series.tracks import Tracks
+from motorque.skeleton.smpl import rest_joints
 
 Array = NDArray[np.float64]
 Convention = Literal["smpl", "inverse", "openxr", "unity"]
@@ -34,6 +35,11 @@ SHOULDERS = 0.2
 """About how far the shoulders are below the head [m]."""
 MEANT = 0.3
 """Cosine from which on forearms point away from them."""
+LOW, HIGH, STANDS = 0.85, 1.12, 1.02
+"""A head that is lower than the first nearly all the time, or higher than the second half of it, is none of these
+bones' owner who stands, whose is at the third over the floor; in standing lengths. In 107 recordings, none of people who
+are tested, heads are half of the time above 0.92 to 1.06."""
+
 _BODY = ("head", "pelvis", "spine1", "spine2", "spine3", "neck")
 _UPRIGHT: dict[Up, Array] = {
     "y": np.eye(3),
@@ -216,6 +222,8 @@ def measured_of(tracks: Tracks, rest: Array, *, floor: float | None, journal: Jo
                 "is kept from the prior, and legs are more of a guess; give the floor's height (--floor)",
                 tracks.source,
             )
+        else:
+            _say_stature(points[there[:, head], head, 1], rest, tracks.source, journal)
     return Measured(
         torch.tensor(six, dtype=torch.float32),
         torch.tensor(seen),
@@ -223,4 +231,22 @@ def measured_of(tracks: Tracks, rest: Array, *, floor: float | None, journal: Jo
         torch.tensor(there),
         torch.tensor(rest[: len(JOINTS)], dtype=torch.float32),
         placed,
+    )
+
+
+def _say_stature(heights: Array, rest: Array, source: str, journal: Journal) -> None:
+    """Say that a head is never as high as that of somebody with these bones who stands, or always higher."""
+    usual, high = np.percentile(heights, [50, 95]) / standing_length(rest)
+    if LOW <= high and usual <= HIGH:
+        return
+    published = standing_length(np.array(rest_joints(height=1.7)))
+    told = 1.7 * standing_length(rest) / published
+    seen = float(np.percentile(heights, 95)) * told / (STANDS * standing_length(rest))
+    how = "hardly ever above" if high < LOW else "usually"
+    metres = np.percentile(heights, 95 if high < LOW else 50)
+    journal.warn(
+        f"the head is {how} {metres:.2f} m over the floor, as that of somebody of about {seen:.2f} m who stands, and "
+        f"the bones are of about {told:.2f} m: check the height and the floor"
+        + (", or the person sits or stoops throughout" if high < LOW else ""),
+        source,
     )
