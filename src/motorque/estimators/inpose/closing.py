@@ -7,6 +7,8 @@ inverse kinematics whose start is the sample and whose weights are what the prio
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -137,8 +139,11 @@ def _closed(
 
 
 def exp_vectors(vectors: Tensor) -> Tensor:
-    """Rotation matrices of rotation vectors, [..., 3] → [..., 3, 3]."""
-    return torch.linalg.matrix_exp(cross_matrix(vectors))
+    """Rotation matrices of rotation vectors, [..., 3] → [..., 3, 3], by Rodrigues' formula."""
+    angle = vectors.norm(dim=-1)[..., None, None]
+    across, along = torch.sinc(angle / math.pi), 0.5 * torch.sinc(angle / (2 * math.pi)).square()
+    one = torch.eye(3, dtype=vectors.dtype)
+    return angle.cos() * one + across * cross_matrix(vectors) + along * vectors[..., None] * vectors[..., None, :]
 
 
 def left_jacobian(vectors: Tensor) -> Tensor:
