@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from motorque.estimators.inpose.error_bars import ANY, bones_share, error_bars, free_arms, within_reach
+from motorque.estimators.inpose.gap_ends import lost_frames, place_without_jumps
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import ANKLES, HEAD, JOINTS, PARENTS, columns, matrices, places
 from motorque.series.poses import Poses
@@ -54,7 +56,7 @@ class Bodies:
         six, rest = torch.tensor(columns(self.rotations)), torch.tensor(self.rest[: len(JOINTS)])
         return np.asarray(places(six, rest, torch.tensor(self.pelvis)).numpy())
 
-    @property
+    @cached_property
     def mean(self) -> Bodies:
         """The mean of the samples, as one sample: the rotations nearest to all, and the mean place."""
         if len(self.rotations) == 1:
@@ -63,7 +65,7 @@ class Bodies:
         u[..., -1] *= np.linalg.det(u @ vt)[..., None]
         return replace(self, rotations=(u @ vt)[None], pelvis=self.pelvis.mean(axis=0)[None])
 
-    @property
+    @cached_property
     def spread(self) -> Array:
         """Root mean square angle of samples from their mean [rad], shape [T, 22]; NaN for a single sample.
 
@@ -75,7 +77,7 @@ class Bodies:
             return np.full(self.rotations.shape[1:3], np.nan)
         return np.asarray(np.sqrt((_angles(self.mean.rotations, self.rotations) ** 2).sum(axis=0) / (count - 1)))
 
-    @property
+    @cached_property
     def place_spread(self) -> Array:
         """Root mean square distance of joints from their mean place [m], shape [T, 22]; NaN for a single sample."""
         count = len(self.rotations)
@@ -84,7 +86,7 @@ class Bodies:
         found = self.positions
         return np.asarray(np.sqrt(((found - found.mean(axis=0)) ** 2).sum(axis=(0, -1)) / (count - 1)))
 
-    @property
+    @cached_property
     def standard_deviation(self) -> Array:
         """How far the mean's global rotations are off: root mean square angles [rad], shape [T, 22].
 
@@ -101,7 +103,7 @@ class Bodies:
         square = (_angles(told, self.rotations) ** 2).mean(axis=0) + 3 * self.settings.rotation_noise**2
         return np.where(self.measured.seen.numpy(), np.sqrt(square), found)
 
-    @property
+    @cached_property
     def place_standard_deviation(self) -> Array:
         """How far the mean's places are off: root mean square distances [m], shape [T, 22].
 
@@ -182,7 +184,12 @@ def pelvis_of(rotations: Array, measured: Measured, rest: Array, *, root: str = 
         return found
     off = np.where(there[..., None], measured.points.numpy().astype(np.float64) - hung, 0.0)
     known = np.flatnonzero(weight.any(axis=1))
-    found = np.einsum("tj,tja->ta", weight[known], off[known])
+    weight, off = weight[known], off[known]
+    found = np.einsum("tj,tja->ta", weight, off)
+    each = np.where(there[known][..., None], off, np.nan)
+    for lost in lost_frames(measured.there[known]):
+        leading = there[known, HEAD] & (root == "head")  # nobody asks the others there
+        found = place_without_jumps(found, each, weight, lost & ~leading)
     frames = np.arange(len(hung))
     return np.stack([np.interp(frames, known, found[:, axis]) for axis in range(3)], axis=-1)
 
