@@ -301,18 +301,27 @@ def test_a_step_goes_to_the_least_cost() -> None:
 def test_banded_equations_are_those_of_the_full_matrix() -> None:
     rng = np.random.default_rng(1)
     frames, count = 6, 4
-    root = rng.normal(size=(frames * count, frames * count))
-    near = np.abs(np.arange(frames)[:, None] - np.arange(frames)) < 3
-    full = (root @ root.T) * np.kron(near, np.ones((count, count))) + 60 * np.eye(frames * count)
-    blocks = np.zeros((3, frames, count, count))
-    for offset in range(3):
-        for t in range(frames - offset):
-            rows = slice((t + offset) * count, (t + offset + 1) * count)
-            blocks[offset, t] = full[rows, t * count : (t + 1) * count]
+    own, size = slice(1, 3), frames * count
+    root = rng.normal(size=(size, size))
+    far = np.abs(np.arange(frames)[:, None] - np.arange(frames))
+    alike, coupled = np.eye(count), np.zeros((count, count))
+    coupled[own, own] = 1.0
+    kept = np.kron(far == 0, np.ones_like(alike)) + np.kron(far == 1, np.maximum(alike, coupled))
+    full = (root @ root.T) * (kept + np.kron(far == 2, alike)) + 60 * np.eye(size)
+    each = full.reshape(frames, count, frames, count)
+    prior, square = np.zeros((frames, count, 3)), np.zeros((frames, count, count))
+    couples = np.zeros((frames - 1, 2, 2))
+    for t in range(frames):
+        square[t] = each[t, :, t]
+        for offset in range(1, min(3, frames - t)):
+            prior[t, :, offset] = np.diagonal(each[t + offset, :, t])
+        if t + 1 < frames:
+            couples[t] = each[t + 1, own, t, own] - np.diag(prior[t, own, 1])
+    prior[..., 0] = 7.0
+    square -= 7.0 * alike
     right = rng.normal(size=(frames, count))
-    np.testing.assert_allclose(
-        contact_guidance._solved(blocks, right).ravel(), np.linalg.solve(full, right.ravel()), atol=EXACT
-    )
+    found = contact_guidance._solved(prior, square, couples, own, right)
+    np.testing.assert_allclose(found.ravel(), np.linalg.solve(full, right.ravel()), atol=EXACT)
     second = np.diff(np.eye(9), 2, axis=0)
     for offset, numbers in enumerate(contact_guidance._second_differences(9)):
         np.testing.assert_allclose(numbers[: 9 - offset], np.diagonal(second.T @ second, -offset), atol=1e-15)

@@ -149,7 +149,9 @@ class _Planting:
         self.slow = np.array([turn.frames for turn in own])
         self.trunk = np.array([turn.trunk for turn in own])
         held = np.stack([seen[:, list(turn.joints)].any(axis=1) for turn in own], axis=-1)
-        self.held = held / _SURE**2
+        self.prior = _prior(self.spread, self.slow, held / _SURE**2)
+        legs = np.flatnonzero(~self.trunk)  # one after the other
+        self.legs = slice(int(legs[0]), int(legs[-1]) + 1)
 
     def points(self, turns: Array) -> Array:
         """Where the soles are, shape [T, 4, 3]."""
@@ -205,38 +207,42 @@ class _Planting:
         """The most likely angles where the soles move straight with them, shape [T, N]."""
         points, slopes = self.points(turns), self.slopes(turns)
         slip, floor = self.counted(points, angles[:, -1])
-        square, linear = self.prior()
-        # Slips: of legs alone
-        legs = slopes * ~self.trunk
-        from_here = points - np.einsum("tpxn,tn->tpx", legs, angles)
-        gap = np.diff(from_here, axis=0)
-        before, after = legs[:-1], legs[1:]
-        square[0, 1:] += _products(after, after, slip[..., None])
-        square[0, :-1] += _products(before, before, slip[..., None])
-        square[1, :-1] -= _products(after, before, slip[..., None])
-        linear[1:] -= np.einsum("tpxn,tpx,tp->tn", after, gap, slip)
-        linear[:-1] += np.einsum("tpxn,tpx,tp->tn", before, gap, slip)
         # Heights: of all turns, and of the floor
         upward = slopes[:, :, 1:2]
         aim = self.heights - points[..., 1] + np.einsum("tpn,tn->tp", upward[:, :, 0, :-1], angles[:, :-1])
-        square[0] += _products(upward, upward, floor[..., None])
-        linear += np.einsum("tpn,tp,tp->tn", upward[:, :, 0], aim, floor)
-        return _solved(square, linear)
+        square = _products(upward, upward, floor[..., None])
+        linear = np.einsum("tpn,tp->tn", upward[:, :, 0], aim * floor)
+        # Slips: of legs alone
+        own = self.legs
+        legs = slopes[..., own]
+        from_here = points - np.einsum("tpxn,tn->tpx", legs, angles[:, own])
+        gap = np.diff(from_here, axis=0) * slip[..., None]
+        before, after = legs[:-1], legs[1:]
+        square[1:, own, own] += _products(after, after, slip[..., None])
+        square[:-1, own, own] += _products(before, before, slip[..., None])
+        linear[1:, own] -= np.einsum("tpxn,tpx->tn", after, gap)
+        linear[:-1, own] += np.einsum("tpxn,tpx->tn", before, gap)
+        return _solved(self.prior, square, -_products(after, before, slip[..., None]), own, linear)
 
-    def prior(self) -> tuple[Array, Array]:
-        """How likely angles are by themselves: blocks of the precision on and below the diagonal, [3, T, N, N].
 
-        Each is a process of its spread whose spectrum falls with the fourth power of frequencies above its own: the
-        sum of squares of its values and of its second differences.
-        """
-        frames, count = len(self.given), len(self.spread)
-        power = 2 * np.sqrt(2) * self.slow * self.spread**2
-        square = np.zeros((3, frames, count, count))
-        own = np.arange(count)
-        for offset, numbers in enumerate(_second_differences(frames)):
-            square[offset, :, own, own] = (numbers * self.slow[:, None] ** 4 + (offset == 0)) / power[:, None]
-        square[0, :, own, own] += self.held.T
-        return square, np.zeros((frames, count))
+def _prior(spread: Array, slow: Array, held: Array) -> Array:
+    """How likely angles are by themselves: the precision's diagonal and what couples two frames, and every other one.
+
+    Each is a process of its spread whose spectrum falls with the fourth power of frequencies above its own: the sum of
+    squares of its values and of its second differences.
+
+    Args:
+        spread: Standard deviations, shape [N].
+        slow: Frames over which angles change, shape [N].
+        held: Precision with which each is held besides, shape [T, N].
+
+    Returns:
+        Shape [T, N, 3].
+    """
+    power = 2 * np.sqrt(2) * slow * spread**2
+    found = _second_differences(len(held)).T[:, None] * (slow**4 / power)[:, None]
+    found[..., 0] += 1 / power + held
+    return np.asarray(found)
 
 
 def _axes(pelvis: Array) -> Array:
@@ -264,14 +270,27 @@ def _products(one: Array, other: Array, counted: Array) -> Array:
     return np.asarray(left.swapaxes(-1, -2) @ other.reshape(len(other), -1, count))
 
 
-def _solved(square: Array, linear: Array) -> Array:
-    """Banded equations solved: blocks [3, T, N, N] of row t + k and column t, right sides [T, N] → [T, N]."""
-    _, frames, count, _ = square.shape
-    bands = np.zeros((3 * count, frames, count))
-    row, column = np.indices((count, count)).reshape(2, -1)
-    for offset in range(3):
-        kept = offset * count + row >= column
-        i, j = row[kept], column[kept]
-        bands[offset * count + i - j, : frames - offset, j] = square[offset, : frames - offset, i, j]
-    flat = bands.reshape(3 * count, -1)
-    return solveh_banded(flat, linear.reshape(-1), lower=True, check_finite=False).reshape(frames, count)
+def _solved(prior: Array, square: Array, couples: Array, own: slice, linear: Array) -> Array:
+    """Banded equations solved.
+
+    Args:
+        prior: The diagonal of a frame's block, of the block beside it, and of the next one, shape [T, N, 3].
+        square: What is added to the blocks of frames, shape [T, N, N].
+        couples: What is added to blocks of a frame (rows) and the one before it (columns), shape [T - 1, n, n].
+        own: The n of N turns that this is of.
+        linear: Right sides, shape [T, N].
+
+    Returns:
+        Shape [T, N].
+    """
+    frames, count = linear.shape
+    bands = np.zeros((frames, count, 2 * count + 1))  # of each column: from the diagonal downward
+    for column in range(count):
+        bands[:, column, : count - column] = square[:, column:, column]
+    for number in range(couples.shape[-1]):
+        first = count - number
+        bands[:-1, own.start + number, first : first + couples.shape[-1]] = couples[:, :, number]
+    bands[..., ::count] += prior
+    flat = bands.reshape(frames * count, -1).T
+    found = solveh_banded(flat, linear.reshape(-1), lower=True, check_finite=False, overwrite_ab=True)
+    return np.asarray(found).reshape(frames, count)
