@@ -188,9 +188,9 @@ class _Block(nn.Module):
             modulation = common + self.modulation
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation[:, None].chunk(6, dim=-1)
         seen = nn.functional.layer_norm(x, x.shape[-1:]) * (1 + scale1) + shift1
-        parts = self.attend(seen).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = self.attend(seen).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
         mixed = nn.functional.scaled_dot_product_attention(
-            parts[0], parts[1], parts[2], dropout_p=self.dropout if self.training else 0.0
+            query, key, value, dropout_p=self.dropout if self.training else 0.0
         )
         x = x + gate1 * self.gather(mixed.transpose(1, 2).flatten(-2))
         seen = nn.functional.layer_norm(x, x.shape[-1:]) * (1 + scale2) + shift2
