@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from motorque.estimators.inpose.error_bars import ANY, bones_share, error_bars, free_arms, within_reach
-from motorque.estimators.inpose.gap_ends import lost_frames, place_without_jumps
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import ANKLES, HEAD, JOINTS, PARENTS, columns, matrices, places
 from motorque.series.poses import Poses
@@ -184,12 +183,7 @@ def pelvis_of(rotations: Array, measured: Measured, rest: Array, *, root: str = 
         return found
     off = np.where(there[..., None], measured.points.numpy().astype(np.float64) - hung, 0.0)
     known = np.flatnonzero(weight.any(axis=1))
-    weight, off = weight[known], off[known]
-    found = np.einsum("tj,tja->ta", weight, off)
-    each = np.where(there[known][..., None], off, np.nan)
-    for lost in lost_frames(measured.there[known]):
-        leading = there[known, HEAD] & (root == "head")  # nobody asks the others there
-        found = place_without_jumps(found, each, weight, lost & ~leading)
+    found = np.einsum("tj,tja->ta", weight[known], off[known])
     frames = np.arange(len(hung))
     return np.stack([np.interp(frames, known, found[:, axis]) for axis in range(3)], axis=-1)
 
