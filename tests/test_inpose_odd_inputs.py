@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 
 from motorque.cli import main
-from motorque.errors import DataError
+from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.inpose import InPose
+from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.sensor_times import at_60_hz
 from motorque.estimators.inpose.sensor_units import in_metres
 from motorque.estimators.inpose.sensors import measured_of
 from motorque.estimators.inpose.tree import JOINTS
-from motorque.files.smpl_bones import read_bones
+from motorque.estimators.inpose.weights import save_weights
+from motorque.files.smpl_bones import read_bones, read_offsets
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
-from test_inpose_sensors import NAMES, REST, recorded
+from motorque.workflows.sensors import sensors_step
+from test_inpose_sensors import NAMES, REST, recorded, write
 
 
 @pytest.mark.parametrize("frames", [5, -5])
@@ -177,3 +180,22 @@ def test_what_is_no_tracks_and_no_floor_is_refused_in_a_line() -> None:
             prior.sample(recorded(30)[0], 1.7, floor=wrong)  # type: ignore[arg-type]
         with pytest.raises(DataError, match="is no height; give metres, or None"):
             prior.stream(NAMES, 1.7, floor=wrong)  # type: ignore[arg-type]
+
+
+def test_offsets_of_sensors_are_read_from_the_bones_file(tmp_path: Path) -> None:
+    path = tmp_path / "bones.json"
+    offsets = {"head": [0, 0.05, 0.1], "left_wrist": [0.02, 0, 0]}
+    path.write_text(json.dumps({"height": 1.7, "offsets": offsets}))
+    assert read_offsets(path) == {"head": (0.0, 0.05, 0.1), "left_wrist": (0.02, 0.0, 0.0)}
+    np.testing.assert_allclose(read_bones(path)[:22], REST[:22])
+    for wrong, said in (({"hat": [0, 0, 0]}, "no joint 'hat'"), ({"head": [0, 1]}, "three numbers"), ([1], "by joint")):
+        path.write_text(json.dumps({"height": 1.7, "offsets": wrong}))
+        with pytest.raises(FileFormatError, match=said):
+            read_offsets(path)
+    path.write_text(json.dumps({"height": 1.7, "offsets": offsets}))
+    save_weights(tmp_path / "w.safetensors", PriorNetwork(replace(TINY, target="residual")), {})
+    own = {"bones": path, "weights": tmp_path / "w.safetensors", "samples": 1}
+    table = write(tmp_path / "t.csv", recorded(30)[0])
+    sensors_step(table, tmp_path / "o", offsets={"head": (0.0, 0.0, 0.08)}, **own)  # type: ignore[arg-type]
+    told = json.loads((tmp_path / "o" / "summary.json").read_text())["offsets_m"]
+    assert told == {"head": [0.0, 0.0, 0.08], "left_wrist": [0.02, 0.0, 0.0]}  # an option counts before the file

@@ -4,6 +4,7 @@ An object by SMPL's joint names. A number is the length [m] of the bone that end
 joint's place in the T-pose [m], x to the person's left, y up, z forward. Lengths may be those of some bones only: the
 others then have published proportions for ``"height"`` [m] and ``"sex"``, which may stand beside them. Places are
 those of all 22 joints or of none; a list of 22 (or 24) rows of three numbers is the same in SMPL's order.
+``"offsets"`` beside them are places of sensors in their joints' axes, three numbers by joint [m].
 """
 
 from __future__ import annotations
@@ -52,14 +53,7 @@ def read_bones(
             none: of length zero, or not in metres.
     """
     path = Path(path)
-    try:
-        if path.stat().st_size > 2**20:
-            raise FileFormatError(f"{path}: is no file of bones: it is too large")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileFormatError(f"{path}: {error.strerror}; check the name and the rights to it") from error
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f'{path}: is no JSON ({error}); write for example {{"left_elbow": 0.27}}') from None
+    content = _content(path)
     try:
         if isinstance(content, list):
             found = complete(np.asarray(_rows(content)))
@@ -74,6 +68,7 @@ def read_bones(
         height = _number(content.pop("height"), "height") if "height" in content and height is None else height
         sex = content.pop("sex", "unknown") if sex is None else sex
         content.pop("height", None)
+        content.pop("offsets", None)
         content.pop("sex", None)
         if sex not in ("f", "m", "unknown"):
             raise DataError(f"sex must be f, m or unknown, got {sex!r}")
@@ -93,6 +88,48 @@ def read_bones(
         return found
     except DataError as error:
         raise FileFormatError(f"{path}: {error}") from None
+
+
+def read_offsets(path: str | Path) -> dict[str, tuple[float, ...]]:
+    """Where sensors are in their joints' axes, from ``"offsets"`` in a file of bones.
+
+    Args:
+        path: The file.
+
+    Returns:
+        By joint, three numbers [m]; none where the file has none.
+
+    Raises:
+        FileFormatError: It can't be read, or an offset is not three numbers of a joint's.
+    """
+    path = Path(path)
+    content = _content(path)
+    offsets = content.get("offsets", {}) if isinstance(content, dict) else {}
+    if not isinstance(offsets, dict):
+        raise FileFormatError(f'{path}: offsets are by joint; write for example {{"head": [0, 0.05, 0.1]}}')
+    for name in offsets:
+        if name not in SMPL_JOINTS[:BODY]:
+            raise FileFormatError(f"{path}: offsets: there is no joint {name!r}")
+    try:
+        return {name: tuple(row) for name, row in zip(offsets, _rows(list(offsets.values())), strict=True)}
+    except DataError as error:
+        raise FileFormatError(f"{path}: offsets: {error}") from None
+
+
+def _content(path: Path) -> Any:
+    """What is in the file.
+
+    Raises:
+        FileFormatError: It can't be read.
+    """
+    try:
+        if path.stat().st_size > 2**20:
+            raise FileFormatError(f"{path}: is no file of bones: it is too large")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileFormatError(f"{path}: {error.strerror}; check the name and the rights to it") from error
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f'{path}: is no JSON ({error}); write for example {{"left_elbow": 0.27}}') from None
 
 
 def _say_height(joints: Array, height: float | None, sex: Sex, path: Path, journal: Journal | None) -> None:

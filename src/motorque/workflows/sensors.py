@@ -19,7 +19,7 @@ from motorque.estimators.inpose.sensor_units import Units
 from motorque.estimators.inpose.sensors import Convention
 from motorque.estimators.inpose.tree import JOINTS, RATE
 from motorque.files.output import OutputFolder
-from motorque.files.smpl_bones import read_bones
+from motorque.files.smpl_bones import read_bones, read_offsets
 from motorque.files.smpl_poses import write_poses
 from motorque.files.tracks import read_tracks
 from motorque.journal import Journal
@@ -86,7 +86,7 @@ def sensors_step(
         floor: Height of the floor [m]; None if it is not known.
         bones_error: Standard deviation of each told length [m].
         fit_bones: Whether bones are found from the recording; by default where they are not told, or with an error.
-        offsets: Where sensors are in their joints' axes [m], by joint.
+        offsets: Where sensors are in their joints' axes [m], by joint; before those in ``bones``.
         offset_error: How far off that is in each direction [m]; found from the recording if above zero.
         delays: By how much sensors' rows are later than what they show [s], by joint.
         start: First time [s].
@@ -108,6 +108,7 @@ def sensors_step(
     tracks = read_tracks(path, journal=journal)
     tracks = _between(tracks, start, end)
     rest: Array | float | None = height if bones is None else read_bones(bones, height=height, sex=sex, journal=journal)
+    offsets = {**({} if bones is None else read_offsets(bones)), **(offsets or {})}
     share = 0.5 if analyze else 1.0
     with OutputFolder(out) as folder:
         drawn = prior.sample(
@@ -147,6 +148,7 @@ def sensors_step(
             "seed": seed,
             "settings": asdict(settings),
             "weights": {key: prior.about[key] for key in ("motorque", "step", "data") if key in prior.about},
+            "offsets_m": {name: list(place) for name, place in offsets.items()},
             "rest_joints_m": np.round(mean.rest, 5).tolist(),
             "rest_std_cm": None if mean.rest_std is None else np.round(100.0 * mean.rest_std, 3).tolist(),
             "std_deg": _by_joint(np.degrees(drawn.standard_deviation)),

@@ -37,8 +37,8 @@ MEANT = 0.3
 """Cosine from which on forearms point away from them."""
 LOW, HIGH, STANDS = 0.85, 1.12, 1.02
 """A head that is lower than the first nearly all the time, or higher than the second half of it, is none of these
-bones' owner who stands, whose is at the third over the floor; in standing lengths. In 107 recordings, none of people who
-are tested, heads are half of the time above 0.92 to 1.06."""
+bones' owner who stands, whose is at the third over the floor; in standing lengths. In 107 recordings, none of people
+who are tested, heads are half of the time above 0.92 to 1.06."""
 
 _BODY = ("head", "pelvis", "spine1", "spine2", "spine3", "neck")
 _UPRIGHT: dict[Up, Array] = {
