@@ -10,12 +10,10 @@ never looked at.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,15 +21,15 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 import motorque
-from motorque.errors import DataError, MotorqueError
+from motorque.errors import DataError
 from motorque.estimators.inpose.bodies import Bodies, pelvis_of
 from motorque.estimators.inpose.error_bars import BAND, FREE, GROUPS, KINDS, TABLE, fingerprint
 from motorque.estimators.inpose.folds import default_split
 from motorque.estimators.inpose.inpose import USUAL, InPose, SamplingSettings, drawn_from, refit
-from motorque.estimators.inpose.library import Library, Movement, load_library
+from motorque.estimators.inpose.learned_tables import learn_table
+from motorque.estimators.inpose.library import Library, Movement
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE, THREE, WINDOW, angles_between, columns, places
-from motorque.files.output import write_text
 
 Array = NDArray[np.float64]
 
@@ -202,45 +200,33 @@ def widening(people: Sequence[tuple[Array, ...]], count: int, *, least: float) -
 
 def main(arguments: list[str] | None = None) -> int:
     """Make the table from the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m motorque.estimators.inpose.calibration", description=__doc__, allow_abbrev=False
-    )
-    parser.add_argument("library", type=Path, help="movements, see motorque.estimators.inpose.library")
-    parser.add_argument("--weights", type=Path, help="the prior's; those that come with motorque by default")
-    parser.add_argument("--out", type=Path, default=TABLE, help="the table; that of the package by default")
-    options = parser.parse_args(arguments)
-    try:
-        library = load_library(options.library)
-        prior = InPose.load(options.weights)
-        watched = default_split(library.movements).validation
-        errors = sampled(library, watched, prior)
-        numbers = calibrated(errors)
-        alone = sampled(library, watched, prior, sensors=(HEAD,))
-        free = calibrated(alone, parts={FREE: GROUPS["arms"]}, sensors=(HEAD,))
-        numbers = {kind: numbers[kind] | free[kind] for kind in KINDS}
-        about = {
-            "motorque": motorque.__version__,
-            "library": library.fingerprint,
-            "network": fingerprint(prior.network),
-            "prior_step": prior.about.get("step"),
-            "settings": asdict(USUAL),
-            "people": sorted({e.subject for e in errors}),
-            "frames": sum(len(e.angle) for e in errors),
-        }
-        rounded = {
-            kind: {name: [round(x, 5) for x in pair] for name, pair in own.items()} for kind, own in numbers.items()
-        }
-        write_text(options.out, json.dumps({"about": about} | rounded, indent=1) + "\n")
-    except MotorqueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return learn_table(arguments, name="calibration", about=__doc__, table=TABLE, learn=learned)
+
+
+def learned(library: Library, prior: InPose) -> tuple[str, str]:
+    """The table's text, and what there is to tell of it."""
+    watched = default_split(library.movements).validation
+    errors = sampled(library, watched, prior)
+    numbers = calibrated(errors)
+    alone = sampled(library, watched, prior, sensors=(HEAD,))
+    free = calibrated(alone, parts={FREE: GROUPS["arms"]}, sensors=(HEAD,))
+    numbers = {kind: numbers[kind] | free[kind] for kind in KINDS}
+    about = {
+        "motorque": motorque.__version__,
+        "library": library.fingerprint,
+        "network": fingerprint(prior.network),
+        "prior_step": prior.about.get("step"),
+        "settings": asdict(USUAL),
+        "people": sorted({e.subject for e in errors}),
+        "frames": sum(len(e.angle) for e in errors),
+    }
+    rounded = {kind: {name: [round(x, 5) for x in pair] for name, pair in own.items()} for kind, own in numbers.items()}
+    told = ""
     for name in (*GROUPS, FREE):
         (turn, by), (place, by_place) = numbers["rotations_rad"][name], numbers["places_m"][name]
-        print(
-            f"{name}: {np.degrees(turn):.1f} deg and {by:.2f} times the spread; {100 * place:.1f} cm and {by_place:.2f}"
-        )
-    print(options.out)
-    return 0
+        told += f"{name}: {np.degrees(turn):.1f} deg and {by:.2f} times the spread; {100 * place:.1f} cm and "
+        told += f"{by_place:.2f}\n"
+    return json.dumps({"about": about} | rounded, indent=1) + "\n", told
 
 
 def sampled(

@@ -10,11 +10,9 @@ look better than strangers' do, and the table then trusts them too much.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 import motorque
-from motorque.errors import DataError, MotorqueError
+from motorque.errors import DataError
 from motorque.estimators.inpose.contact_chance import (
     LAGS,
     SOLES,
@@ -36,10 +34,10 @@ from motorque.estimators.inpose.contact_chance import (
 )
 from motorque.estimators.inpose.folds import default_split
 from motorque.estimators.inpose.inpose import FAST, InPose, SamplingSettings, drawn_from
-from motorque.estimators.inpose.library import Library, Movement, load_library
+from motorque.estimators.inpose.learned_tables import learn_table
+from motorque.estimators.inpose.library import Library, Movement
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE, THREE, places
-from motorque.files.output import write_text
 from motorque.progress import Progress, silent
 
 Array = NDArray[np.float64]
@@ -148,30 +146,21 @@ def _looks(
 
 def main(arguments: list[str] | None = None) -> int:
     """Learn from the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m motorque.estimators.inpose.contact_learning", description=__doc__, allow_abbrev=False
-    )
-    parser.add_argument("library", type=Path, help="movements, see motorque.estimators.inpose.library")
-    parser.add_argument("--weights", type=Path, help="the prior's; those that come with motorque by default")
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="the table; that of the package by default")
-    options = parser.parse_args(arguments)
-    try:
-        library = load_library(options.library)
-        prior = InPose.load(options.weights)
-        found, losses = learned(library, default_split(library.movements).train, prior)
-        about = {
-            "motorque": motorque.__version__,
-            "library": library.fingerprint,
-            "prior_step": prior.about.get("step"),
-            "loss_nat": {name: round(loss, 4) for name, loss in losses.items()},
-        }
-        table = {"about": about, "lags": LAGS} | {name: [round(x, 4) for x in own] for name, own in found.items()}
-        write_text(options.out, json.dumps(table) + "\n")
-    except MotorqueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"mean loss of a point: ankles {losses['ankle']:.3f}, balls {losses['ball']:.3f}: {options.out}")
-    return 0
+    return learn_table(arguments, name="contact_learning", about=__doc__, table=WEIGHTS, learn=_table)
+
+
+def _table(library: Library, prior: InPose) -> tuple[str, str]:
+    """The table's text, and what there is to tell of it."""
+    found, losses = learned(library, default_split(library.movements).train, prior)
+    about = {
+        "motorque": motorque.__version__,
+        "library": library.fingerprint,
+        "prior_step": prior.about.get("step"),
+        "loss_nat": {name: round(loss, 4) for name, loss in losses.items()},
+    }
+    table = {"about": about, "lags": LAGS} | {name: [round(x, 4) for x in own] for name, own in found.items()}
+    told = f"mean loss of a point: ankles {losses['ankle']:.3f}, balls {losses['ball']:.3f}: "
+    return json.dumps(table) + "\n", told
 
 
 if __name__ == "__main__":
