@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from motorque import cli_arguments as check
-from motorque.cli_training import ESTIMATORS, check_run, count, folder, seed
+from motorque.cli_training import add_estimator, check_run, count, folder, seed
 from motorque.errors import DataError, FileFormatError
 from motorque.journal import Journal
 from motorque.progress import Progress
@@ -19,7 +19,7 @@ idle cores."""
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``motorque evaluate``."""
-    parser.add_argument("estimator", choices=ESTIMATORS, help="inpose: whole bodies from a few tracked points")
+    add_estimator(parser, "recordings, or a library made of them, as for motorque train")
     weights = parser.add_mutually_exclusive_group(required=True)
     weights.add_argument(
         "--checkpoint", type=check.existing_path, metavar="C", help="weights, or the folder of a training"
@@ -30,14 +30,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=check.existing_path,
         metavar="RUN",
         help="several trainings, each tested on those whom it left out, for intervals over people",
-    )
-    parser.add_argument(
-        "--data",
-        required=True,
-        nargs="+",
-        type=folder,
-        metavar="DIR",
-        help="recordings, or a library made of them, as for motorque train",
     )
     parser.add_argument("--out", required=True, type=check.output_path, metavar="DIR", help="folder for the results")
     parser.add_argument(

@@ -20,14 +20,8 @@ LARGEST_SEED = 2**31 - 1
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``motorque train``."""
-    parser.add_argument("estimator", choices=ESTIMATORS, help="inpose: whole bodies from a few tracked points")
-    parser.add_argument(
-        "--data",
-        required=True,
-        nargs="+",
-        type=folder,
-        metavar="DIR",
-        help="recordings: AMASS's .npz, .bvh, .asf with .amc, CMU's folders; or a library made of them before",
+    add_estimator(
+        parser, "recordings: AMASS's .npz, .bvh, .asf with .amc, CMU's folders; or a library made of them before"
     )
     parser.add_argument("--out", required=True, type=check.output_path, metavar="RUN", help="the training's folder")
     parser.add_argument(
@@ -54,6 +48,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-every", type=positive, default=5.0, metavar="MIN", help="minutes between checkpoints; 5"
     )
+
+
+def add_estimator(parser: argparse.ArgumentParser, data: str) -> None:
+    """Which estimator, and recordings for it, with help on them."""
+    parser.add_argument("estimator", choices=ESTIMATORS, help="inpose: whole bodies from a few tracked points")
+    parser.add_argument("--data", required=True, nargs="+", type=folder, metavar="DIR", help=data)
 
 
 def folder(text: str) -> Path:
