@@ -21,6 +21,8 @@ from motorque.studies.inpose.unsure_bones import DefaultBones, FoundBones
 INPOSE, HEAD = "InPose", "InPose (head)"
 MEAN_OF_4 = "InPose (head), feet, mean of 4"
 """What users get, but for the number of samples."""
+FEETLESS_4 = "InPose (head), mean of 4"
+"""The same without feet on the floor."""
 PAPER_INPOSE, PAPER_HEAD = "InPose, as the paper", "InPose (head), as the paper"
 UNTOLD = "InPose (head), noise not told"
 LIKE_PAPER = "InPose (head), the paper's guidance alone, 10 steps"
@@ -72,6 +74,7 @@ def variants(network: PriorNetwork) -> dict[str, Method]:
         InPoseMethod(INPOSE, network),
         InPoseMethod(HEAD, network, head=True),
         InPoseMethod(MEAN_OF_4, network, USUAL, head=True, samples=4),
+        InPoseMethod(FEETLESS_4, network, head=True, samples=4),
         InPoseMethod(FEET, network, USUAL, head=True),
         InPoseMethod(UNTOLD, network, head=True, knows_noise=False),
         InPoseMethod(LIKE_PAPER, network, replace(PAPER, steps=10), head=True, knows_noise=False),

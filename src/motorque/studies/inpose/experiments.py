@@ -153,7 +153,12 @@ EXPERIMENTS = (
         (cast.HEAD, cast.STEPS_10, cast.STEPS_50, cast.PAPER_INPOSE, cast.PAPER_HEAD),
     ),
     Experiment("sensors", "More sensors, without another training", MORE_SENSORS, (cast.INPOSE, cast.HEAD)),
-    Experiment("feet", "Feet on the floor, by an option", (DEFAULT,), (cast.HEAD, cast.FEET)),
+    Experiment(
+        "feet",
+        "Feet on the floor, by an option",
+        (DEFAULT,),
+        (cast.HEAD, cast.FEET, cast.FEETLESS_4, cast.MEAN_OF_4),
+    ),
 )
 RUNTIME, STILLS = "runtime", "stills"
 """What is no table of errors: how fast methods are (Table 6), and stick figures (Figures 4, 10 to 12)."""

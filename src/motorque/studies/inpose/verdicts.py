@@ -210,7 +210,11 @@ def _feet(results: Results) -> Row:
     ratio = results.ratio((cast.FEET, DEFAULT.name), (cast.HEAD, DEFAULT.name), "lpe")
     if ratio is None:
         return (*asked, ABSENT, "")
-    return (*asked, YES if ratio.mean <= FEET else NO, f"LPE is {times(ratio)} that of {cast.HEAD}")
+    said = f"LPE is {times(ratio)} that of {cast.HEAD}"
+    means = results.ratio((cast.MEAN_OF_4, DEFAULT.name), (cast.FEETLESS_4, DEFAULT.name), "lpe")
+    if means is not None:
+        said += f"; of means of 4, {times(means)}"
+    return (*asked, YES if ratio.mean <= FEET else NO, said)
 
 
 def _speed(runtime: Runtime | None) -> Iterator[Row]:
