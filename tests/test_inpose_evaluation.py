@@ -129,11 +129,19 @@ def test_folds_are_each_tested_on_whom_they_left_out(weights: Path, library: Lib
     other = train_prior(
         [library.folder], tmp_path / "other", dataclasses.replace(TRAINING, test=("data/s2",)), workers=0, watch_every=6
     )
-    order = arguments(weights, library, tmp_path / "out", "--only", "covariance")
-    order[2:4] = ["--folds", str(weights), str(other)]
+    folds = {weights.parent: "data/s0", other.parent: "data/s2"}
+    for fold, person in folds.items():  # each fold has its own baselines
+        file = tmp_path / "base" / fold.name / "regression" / "weights.safetensors"
+        file.parent.mkdir(parents=True)
+        about = {"data": {"test": [person], "validation": ["data/s1"]}}
+        save_weights(file, RegressionNetwork(SIZES["tiny"]), about, kind=kind_of("regression"))
+    order = arguments(weights, library, tmp_path / "out", "--only", "feet,rotation_noise", "--most", "1")
+    order[2:4] = ["--folds", *map(str, folds), "--baselines", str(tmp_path / "base")]
     assert main(order) == 0
     rows = list(csv.DictReader((tmp_path / "out" / FILE).open()))
-    assert {row["subject"] for row in rows} == {"data/s0", "data/s2"}
+    for method in ("regression", "InPose"):
+        assert {row["subject"] for row in rows if row["method"] == method} == {"data/s0", "data/s2"}
+    assert len({row["recording"] for row in rows}) == 2, "one of each person's two"
     order[order.index("--out") + 1] = str(tmp_path / "again")
     order[3:5] = [str(weights), str(weights)]
     assert main(order) == 2
@@ -249,6 +257,13 @@ def test_watched_people_may_be_tested_and_it_is_said(weights: Path, library: Lib
 def test_a_recording_too_many_people_do_not_have(weights: Path, library: Library) -> None:
     with pytest.raises(DataError, match="no recording of 'x'; there are data/s0"):
         trials(library, ["x"])
+
+
+def test_some_recordings_of_each_person_are_taken_evenly(library: Library) -> None:
+    all_of = [trial.name for trial in trials(library, ["data/s0", "data/s2"], seconds=0.7)]
+    one_each = [trial.name for trial in trials(library, ["data/s0", "data/s2"], seconds=0.7, most=1)]
+    assert one_each == [all_of[0], all_of[2]]
+    assert [trial.name for trial in trials(library, ["data/s0", "data/s2"], seconds=0.7, most=5)] == all_of
 
 
 def test_every_method_of_the_prior_gives_rotations(library: Library) -> None:
