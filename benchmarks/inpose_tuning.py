@@ -32,7 +32,7 @@ from motorque.studies.inpose.protocol import DEFAULT, Trial, trials
 from motorque.studies.inpose.recipes import RECIPES
 from motorque.studies.inpose.regression import Regression
 
-RATES, DROPOUTS = (1e-3, 2e-3), (0.1, 0.2)
+RATES, DROPOUTS = (1e-3, 2e-3), (0.1, 0.3)
 
 
 def method_of(name: str, weights: Path) -> Method:
