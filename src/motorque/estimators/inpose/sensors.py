@@ -218,8 +218,9 @@ def measured_of(tracks: Tracks, rest: Array, *, floor: float | None, journal: Jo
         if not HEAD_HEIGHT[0] < height < HEAD_HEIGHT[1]:
             placed = False
             journal.warn(
-                f"the head is usually {height * standing_length(rest):.2f} m over the floor, which can't be: its place "
-                "is kept from the prior, and legs are more of a guess; give the floor's height (--floor)",
+                f"the head is usually {height * standing_length(rest):.2f} m over the floor, which can't be with these "
+                "bones: its place is kept from the prior, and legs are more of a guess; give the right stature "
+                "(--height) or the floor's height (--floor)",
                 tracks.source,
             )
         else:
