@@ -431,3 +431,10 @@ def test_bodies_that_can_not_be_are_refused(weights: Path) -> None:
     with pytest.raises(DataError, match="nothing was ever measured"):
         prior.sample(nothing, REST, 1)
     assert complete(REST[:22]).shape == (24, 3) and matrices(torch.zeros(6)).shape == (3, 3)
+
+
+def test_a_trainings_folder_stands_for_its_weights(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match="holds no weights.safetensors"):
+        InPose.load(tmp_path)
+    standing_weights(tmp_path).rename(tmp_path / "weights.safetensors")
+    assert InPose.load(tmp_path).about == {"step": 0}

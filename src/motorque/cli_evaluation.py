@@ -131,8 +131,8 @@ def baselines(options: argparse.Namespace, run: str = "") -> dict[str, Path]:
         DataError: A name is none of a baseline's, or given twice.
         FileFormatError: The folder holds none.
     """
+    from motorque.estimators.inpose.weights import WEIGHTS, weights_file
     from motorque.studies.inpose.cast import BASELINES
-    from motorque.studies.inpose.setup import WEIGHTS, weights_file
 
     found: dict[str, Path] = {}
     if options.baselines is not None:

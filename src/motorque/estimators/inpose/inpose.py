@@ -28,7 +28,7 @@ from motorque.estimators.inpose.sensor_units import Units, in_metres
 from motorque.estimators.inpose.sensors import Convention, check_plausible, in_smpls_world, measured_of
 from motorque.estimators.inpose.stream import Stream
 from motorque.estimators.inpose.tree import SLIDE, matrices
-from motorque.estimators.inpose.weights import load_weights
+from motorque.estimators.inpose.weights import load_weights, weights_file
 from motorque.files.smpl_bones import complete
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
@@ -127,7 +127,7 @@ class InPose:
 
     @classmethod
     def load(cls, weights: str | Path | None = None) -> InPose:
-        """Weights from a file, or those that come with motorque.
+        """Weights from a file or a training's folder, or those that come with motorque.
 
         Raises:
             FileFormatError: The file is none of this prior's; or none is given, and none comes with this version.
@@ -137,7 +137,7 @@ class InPose:
                 "no weights of InPose come with this version of motorque; train some (motorque train inpose) and give "
                 "the file: --weights FILE, InPose.load(FILE)"
             )
-        return cls(*load_weights(Path(SHIPPED if weights is None else weights)))
+        return cls(*load_weights(weights_file(Path(SHIPPED if weights is None else weights))))
 
     def sample(
         self,

@@ -16,6 +16,8 @@ from motorque.estimators.inpose.tree import JOINTS, RATE, WINDOW
 from motorque.training.weights_file import read_weights, write_weights
 
 FORMAT = "motorque inpose prior 1"
+WEIGHTS = "weights.safetensors"
+"""The weights' name in a training's folder."""
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -40,6 +42,19 @@ def save_weights(path: Path, network: Any, about: dict[str, Any], *, kind: str =
         "about": json.dumps(about),
     }
     write_weights(path, network, header)
+
+
+def weights_file(path: Path) -> Path:
+    """The weights that a file or a training's folder stands for.
+
+    Raises:
+        FileFormatError: The folder holds none.
+    """
+    if not path.is_dir():
+        return path
+    if not (path / WEIGHTS).is_file():
+        raise FileFormatError(f"{path}: holds no {WEIGHTS}; give a training's folder or a file of weights")
+    return path / WEIGHTS
 
 
 @cache

@@ -9,18 +9,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from motorque.errors import DataError, FileFormatError, OutputError
+from motorque.errors import DataError, OutputError
 from motorque.estimators.inpose.inpose import FAST, USUAL
 from motorque.estimators.inpose.library import FILES, Library, fingerprint, load_library, make_library
 from motorque.estimators.inpose.sources import sources_in
-from motorque.estimators.inpose.weights import load_weights
+from motorque.estimators.inpose.weights import load_weights, weights_file
 from motorque.files.output import write_text
 from motorque.journal import Journal
 from motorque.progress import Progress
 from motorque.studies.inpose import cast
 from motorque.studies.inpose.results import FILE
 
-WEIGHTS = "weights.safetensors"
 IDENTITY = "evaluation.json"
 """What the results in a folder are of."""
 
@@ -57,19 +56,6 @@ class Setup:
     seconds: float | None
     seed: int = 0
     most: int | None = None
-
-
-def weights_file(path: Path) -> Path:
-    """The weights that a file or a training's folder stands for.
-
-    Raises:
-        FileFormatError: The folder holds none.
-    """
-    if not path.is_dir():
-        return path
-    if not (path / WEIGHTS).is_file():
-        raise FileFormatError(f"{path}: holds no {WEIGHTS}; give a training's folder or a file of weights")
-    return path / WEIGHTS
 
 
 def library_of(folders: Sequence[Path], own: Path, *, workers: int, journal: Journal, progress: Progress) -> Library:
