@@ -202,3 +202,44 @@ def test_settings_that_can_not_be_are_one_line() -> None:
         in_metres(tracks, REST, units="inch", journal=Journal())  # type: ignore[arg-type]
     exact, height = bones_of(np.float32(1.6), sex="unknown", journal=Journal())  # type: ignore[arg-type]
     assert height == pytest.approx(1.6) and exact.shape == (24, 3)
+
+
+@pytest.mark.parametrize(
+    ("factor", "turn", "said"),
+    [
+        (100.0, np.eye(3), "apart"),
+        (1.0, np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]), "up"),
+    ],
+)
+def test_a_stream_of_another_unit_or_world_is_refused_with_its_first_window(
+    factor: float, turn: np.ndarray, said: str
+) -> None:
+    tracks, _, _ = recorded(45)
+    network = PriorNetwork(replace(TINY, target="residual"), mean=torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1))
+    stream = InPose(network.eval(), {}).stream(NAMES, REST)
+    frames = [
+        {n: (factor * turn @ tracks.positions[t, i], turn @ tracks.rotations[t, i]) for i, n in enumerate(NAMES)}
+        for t in range(45)
+    ]
+    for frame in frames[:40]:
+        stream.push(frame)
+    for frame in frames[40:]:
+        with pytest.raises(DataError, match=said):
+            stream.push(frame)
+
+
+def test_a_stream_in_a_devices_words_is_that_in_ours() -> None:
+    """A z-up world, centimetres and rotations that look back, as OpenXR has them, by options."""
+    tracks, _, _ = recorded(45)
+    network = PriorNetwork(replace(TINY, target="residual"), mean=torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22, 1))
+    prior, up = InPose(network.eval(), {}), np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    ours, theirs = prior.stream(NAMES, REST), prior.stream(NAMES, REST, up="z", convention="openxr", units="cm")
+    for t in range(45):
+        told = {n: (tracks.positions[t, i], tracks.rotations[t, i]) for i, n in enumerate(NAMES)}
+        back = np.diag([-1.0, 1.0, -1.0])
+        bodies = ours.push(told), theirs.push({n: (100 * up @ p, up @ r @ back) for n, (p, r) in told.items()})
+        for one, other in zip(*bodies, strict=True):
+            assert np.abs(one.pelvis - other.pelvis).max() < 1e-4
+            assert np.abs(one.rotations - other.rotations).max() < 1e-3
+    with pytest.raises(DataError, match="no unit"):
+        prior.stream(NAMES, REST, units="miles")  # type: ignore[arg-type]

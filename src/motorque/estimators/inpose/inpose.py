@@ -27,6 +27,7 @@ from motorque.estimators.inpose.sensor_times import at_60_hz
 from motorque.estimators.inpose.sensor_units import Units, in_metres
 from motorque.estimators.inpose.sensors import Convention, check_plausible, in_smpls_world, measured_of
 from motorque.estimators.inpose.stream import Stream
+from motorque.estimators.inpose.stream_input import Device
 from motorque.estimators.inpose.tree import SLIDE, matrices
 from motorque.estimators.inpose.weights import load_weights, weights_file
 from motorque.files.smpl_bones import complete
@@ -239,6 +240,9 @@ class InPose:
         seed: int = 0,
         hop: int = 6,
         delay: int = 6,
+        up: Up | None = None,
+        convention: Convention = "smpl",
+        units: Units = "m",
     ) -> Stream:
         """Bodies while they move: give a frame of 60 Hz, get those that are ready.
 
@@ -253,6 +257,9 @@ class InPose:
             seed: Of the noise.
             hop: Frames between two looks at the last 41.
             delay: Frames that a body is behind the newest at such a look.
+            up: What is up in the device's world; y, but without a word of it, if None.
+            convention: What its rotations are, as in :meth:`sample`.
+            units: Unit of its places: m, cm, mm or in.
 
         Raises:
             DataError: There is no such joint, or numbers that can't be.
@@ -270,6 +277,7 @@ class InPose:
             hop=hop,
             delay=delay,
             offsets=offsets_of(offsets or {}),
+            device=Device(up, convention, units),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,7 @@ from motorque.estimators.inpose.contact_guidance import planted
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints
+from motorque.estimators.inpose.stream_input import Device, Measurements
 from motorque.estimators.inpose.tree import JOINTS, RATE, WINDOW, matrices
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Stream:
         hop: Frames between two looks.
         delay: Frames that the newest body is behind the newest frame at a look.
         offsets: Where sensors are in their joints' axes [m], shape [22, 3]; in the joints by default.
+        device: In what measurements are said; in SMPL's axes and metres by default.
 
     Raises:
         DataError: There is no such joint, or hop and delay are not within a window.
@@ -74,6 +76,7 @@ class Stream:
         hop: int,
         delay: int,
         offsets: Tensor | None = None,
+        device: Device | None = None,
     ) -> None:
         unknown = [name for name in joints if name not in JOINTS]
         if unknown or not joints or len(set(joints)) < len(joints):
@@ -84,6 +87,8 @@ class Stream:
         self.joints, self.rest, self.floor = joints, rest, floor
         self.seed, self.hop, self.delay = seed, hop, delay
         self.offsets = torch.zeros(len(JOINTS), 3) if offsets is None else offsets
+        self.device = device or Device()
+        self._first: list[Measurements] = []  # until they are seen to be plausible
         self._frames = 0
         self._out = 0
         self._six = torch.zeros(WINDOW, len(JOINTS), 6)
@@ -100,18 +105,25 @@ class Stream:
         """How far a body is behind its frame at least and at most, without the time to compute it [s]."""
         return self.delay / RATE, (self.delay + self.hop - 1) / RATE
 
-    def push(self, sensors: Mapping[str, tuple[Array | None, Array | None]]) -> list[Body]:
+    def push(self, sensors: Measurements) -> list[Body]:
         """A frame's measurements in, bodies out: none, or those of ``hop`` frames.
 
         Args:
-            sensors: By joint, its place [m], shape [3], and its global rotation, shape [3, 3], in SMPL's axes with y
-                up; None where not measured. Joints that are left out are not measured in this frame.
+            sensors: By joint, its place, shape [3], and its global rotation, shape [3, 3], in the device's axes and
+                unit: in SMPL's axes with y up and metres if nothing was said of them. None where not measured; joints
+                that are left out are not measured in this frame.
 
         Raises:
-            DataError: A joint that is not among the stream's, a shape that is none, or a matrix that is no rotation;
-                the stream is then as it was before.
+            DataError: A joint that is not among the stream's, a shape that is none, a matrix that is no rotation, or
+                with the first window's last frame that nobody can have moved like this: in another unit, or with axes
+                of another convention. The stream is then as it was before.
         """
-        read = {name: _measurement(name, given, self.joints) for name, given in sensors.items()}
+        read = self.device.read({name: _measurement(name, given, self.joints) for name, given in sensors.items()})
+        if self._frames < WINDOW - 1:
+            self._first.append(read)
+        elif self._first:
+            self.device.check([*self._first, read], self.joints, self.rest)
+            self._first = []
         for own in (self._six, self._points, self._seen, self._there, self._sum, self._weight):
             own[:-1] = own[1:].clone()
             own[-1] = 0
