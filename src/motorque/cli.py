@@ -256,7 +256,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli_studies.add_options(add("study", cli_studies.study, "Repeat a paper's experiments: figures, tables, a page."))
     summary = "Learn an estimator's weights from recordings; can be stopped and resumed at any moment."
     cli_training.add_options(add("train", cli_training.train, summary))
-    summary = "How well an estimator does on people whom it never saw: every table and figure of its paper."
+    summary = "How well an estimator does on people whom it never saw: the tables and figures of its paper."
     cli_evaluation.add_options(add("evaluate", cli_evaluation.evaluate, summary))
 
     summary = "From a few worn sensors, and whose bones they move, to the poses of a whole body."
