@@ -13,6 +13,7 @@ from motorque.cli import main
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.network import TINY, PriorNetwork
+from motorque.estimators.inpose.resample import resampled
 from motorque.estimators.inpose.sensor_times import at_60_hz
 from motorque.estimators.inpose.sensor_units import in_metres
 from motorque.estimators.inpose.sensors import measured_of
@@ -76,6 +77,34 @@ def test_delays_on_the_command_line(
     except SystemExit as error:
         code = int(error.code or 0)
     assert code == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "jump", "said"),
+    [
+        (5, 1e5, "t.csv: row 6: the time jumps from 0.0666666.* s, .*clock right, or end the recording at row 5"),
+        (1, 1.7e9, "row 2: the time jumps from 0 to 1700000000 s, .* or leave row 1 out"),
+        (60, 600.0, "row 61: .* pauses for 60 s at most"),
+    ],
+)
+def test_a_clock_that_jumps_is_refused_with_its_row(row: int, jump: float, said: str) -> None:
+    """Before anything is made for the years between, or bodies are made up for ten minutes."""
+    tracks, _, _ = recorded(120)
+    times = tracks.times + jump * (np.arange(120) >= row)
+    with pytest.raises(DataError, match=said):
+        at_60_hz(replace(tracks, times=times, source="t.csv"), journal=Journal())
+    with pytest.raises(DataError, match="the time jumps"):
+        resampled(times, tracks.rotations, tracks.positions[:, 0], 60.0)
+
+
+def test_pauses_that_are_nearly_all_of_a_recording_are_refused_and_one_is_told_in_seconds() -> None:
+    tracks, _, _ = recorded(120)
+    times = tracks.times + 50.0 * (np.arange(120) // 10)
+    with pytest.raises(DataError, match="120 rows in 552 s are too few, the longest pause .50 s. is before row "):
+        at_60_hz(replace(tracks, times=times), journal=Journal())
+    journal = Journal()
+    found = at_60_hz(replace(tracks, times=tracks.times + 10.0 * (np.arange(120) >= 60)), journal=journal)
+    assert len(found.times) == 720 and "usually 16.7 ms and up to 10 s apart" in journal.notices[0].text
 
 
 def test_all_sensors_that_drop_out_together_are_one_line() -> None:

@@ -16,6 +16,35 @@ RATES = (10.0, 1000.0)
 UNEVEN = 0.02
 """How much the time between frames may vary, as a share of its median; more is resampled all the same, but said."""
 
+LONGEST_PAUSE = 60.0
+"""The longest time between two rows of one recording [s]: more are two, or a clock that was set anew."""
+FEWEST = 1.0
+"""Rows per second of a whole recording, its pauses included, that there are at least beyond the longest pause [Hz]."""
+
+
+def check_pauses(times: Array) -> None:
+    """Refuse times whose frames at an even rate would be far more than rows tell of.
+
+    Args:
+        times: Times of the rows [s], shape [T], increasing.
+
+    Raises:
+        DataError: A jump in time is longer than any pause of a recording, or pauses are nearly all of it.
+    """
+    steps = np.diff(times)
+    row = int(steps.argmax())
+    if steps[row] > LONGEST_PAUSE:
+        mend = "leave row 1 out" if row == 0 else f"end the recording at row {row + 1} and begin another there"
+        raise DataError(
+            f"row {row + 2}: the time jumps from {times[row]:.10g} to {times[row + 1]:.10g} s, and a recording "
+            f"pauses for {LONGEST_PAUSE:g} s at most; set the clock right, or {mend}"
+        )
+    if times[-1] - times[0] > LONGEST_PAUSE + len(times) / FEWEST:
+        raise DataError(
+            f"{len(times)} rows in {times[-1] - times[0]:.4g} s are too few, the longest pause ({steps[row]:.3g} s) is "
+            f"before row {row + 2}; check the times, or cut the recording at its pauses"
+        )
+
 
 def resampled(times: Array, turns: Array, place: Array, rate: float) -> tuple[Array, Array]:
     """Rotations along their shortest ways and places along a cubic spline, at an even rate.
@@ -31,13 +60,14 @@ def resampled(times: Array, turns: Array, place: Array, rate: float) -> tuple[Ar
         result already, or every second or third of them is, frames are taken as they are.
 
     Raises:
-        DataError: There are fewer than two frames, or their rate is none that can be taken.
+        DataError: There are fewer than two frames, their rate is none that can be taken, or their times jump.
     """
     if len(times) < 2:
         raise DataError("a single frame is no movement; give a recording of 41 frames at 60 Hz or more")
     step = float(np.median(np.diff(times)))
     if not RATES[0] <= 1.0 / step <= RATES[1]:
         raise DataError(f"{1.0 / step:.4g} frames per second can't be brought to {rate:g}; give {RATES[0]:g} or more")
+    check_pauses(times)
     every = round(1.0 / (step * rate))
     wanted = times[0] + np.arange(int(np.floor((times[-1] - times[0]) * rate + 1e-6)) + 1) / rate
     if every >= 1:

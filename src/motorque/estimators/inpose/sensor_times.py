@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.lost_tracking import whose
+from motorque.estimators.inpose.resample import check_pauses
 from motorque.estimators.inpose.tree import RATE
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
@@ -42,7 +43,7 @@ def at_60_hz(tracks: Tracks, *, delays: Mapping[str, float] | None = None, journ
         From the first row on; where sensors are late, while all of them say something.
 
     Raises:
-        DataError: The rate is none that can be taken, or a delay is none of a sensor.
+        DataError: The rate is none that can be taken, times jump, or a delay is none of a sensor.
     """
     times, late = tracks.times, _delays(delays or {}, tracks)
     where = tracks.source or "tracks"
@@ -57,6 +58,10 @@ def at_60_hz(tracks: Tracks, *, delays: Mapping[str, float] | None = None, journ
                 hint = f"they look like {name}: divide them by {1 / factor:g}"
                 break
         raise DataError(f"{where}: {1 / step:.3g} rows a second can't be brought to 60; {hint}")
+    try:
+        check_pauses(times)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
     uneven = float(np.abs(steps / step - 1).max())
     begin, end = times[0] - late.min(), times[-1] - late.max()
     if late.any():
@@ -70,7 +75,12 @@ def at_60_hz(tracks: Tracks, *, delays: Mapping[str, float] | None = None, journ
             times = wanted  # rows stay as they are, but for short gaps
         elif uneven > UNEVEN:
             journal.repair(
-                f"times between rows vary by up to {uneven:.0%} of {1000 * step:.3g} ms; all were brought to 60 Hz",
+                (
+                    f"times between rows vary by up to {uneven:.0%} of {1000 * step:.3g} ms"
+                    if uneven <= 1
+                    else f"rows are usually {1000 * step:.3g} ms and up to {steps.max():.3g} s apart"
+                )
+                + "; all were brought to 60 Hz",
                 where,
             )
         elif not np.isclose(1 / step, RATE, rtol=1e-4):
