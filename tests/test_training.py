@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -157,3 +158,25 @@ def test_mean_losses_that_are_told_are_the_same_after_a_kill(tmp_path: Path) -> 
         )
     assert parts == whole and [step for step, _ in whole] == [100, 200]
     assert torch.load(tmp_path / "state", weights_only=True)["losses"] == (0.0, 0, whole[-1][1])
+
+
+def test_who_watches_is_told_a_loss_before_the_first_hundred_steps(tmp_path: Path) -> None:
+    told: list[tuple[int, float]] = []
+
+    def go(steps: int, until: int, name: str) -> list[tuple[int, float]]:
+        told.clear()
+        train(
+            task(),
+            replace(SETTINGS, steps=steps),
+            tmp_path / name,
+            report=lambda step, mean: told.append((step, mean)),
+            watch=lambda step, network: None,
+            watch_every=4,
+            until=lambda done: done == until,
+        )
+        return list(told)
+
+    whole = go(10, 10, "whole")
+    assert [step for step, _ in whole] == [4, 8, 10] and all(math.isfinite(mean) for _, mean in whole)
+    assert go(10, 5, "stopped") + go(10, 10, "stopped") == whole
+    assert [step for step, _ in go(105, 105, "long")] == [*range(4, 100, 4), 100]

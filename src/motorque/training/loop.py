@@ -105,7 +105,8 @@ def train(
         settings: How.
         checkpoint: File of the training's state; written now and then, and at the end.
         until: Called with the number of steps done; True stops there, as a kill would (the checkpoint is written).
-        report: Called with the number of steps done and the mean loss since the last call, every 100 steps.
+        report: Called with the number of steps done and the mean loss since the last call, every 100 steps; before the
+            first 100 also ahead of each ``watch``, with the mean so far.
         watch: Called with the number of steps done and a copy of the network with averaged weights, every
             ``watch_every`` steps and at the end; what it draws at random changes nothing.
         watch_every: See there.
@@ -194,6 +195,8 @@ def train(
                 report(done, reported)
             total, counted = 0.0, 0
         if watch is not None and ranks.first and (done % watch_every == 0 or done == settings.steps):
+            if report is not None and math.isnan(reported):
+                report(done, total / counted)
             watch(done, averaged(copy.deepcopy(network), average))
         progress("training", done / settings.steps)
         if until is not None and ranks.any(until(done)):
