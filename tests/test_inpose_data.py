@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +19,7 @@ from inpose_people import people_folder, people_library, person
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.folds import CMU_TEST, CMU_VALIDATION, default_split, leave_one_out, split
 from motorque.estimators.inpose.heading import forward_angle, heading, turned
-from motorque.estimators.inpose.library import FILES, Movement, load_library, make_library, minutes_table
+from motorque.estimators.inpose.library import FILES, Movement, fingerprint, load_library, make_library, minutes_table
 from motorque.estimators.inpose.mirror import mirrored, mirrored_place, mirrored_points
 from motorque.estimators.inpose.recordings import Source, read_recordings, read_source, smooth_runs
 from motorque.estimators.inpose.resample import resampled
@@ -264,6 +267,50 @@ def test_a_library_is_what_was_read_and_stays_on_disk(tmp_path: Path) -> None:
     (tmp_path / "library" / FILES[1]).write_bytes(b"")
     with pytest.raises(FileFormatError, match="make it again"):
         load_library(tmp_path / "library")
+
+
+def test_a_fingerprint_is_of_contents_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = people_folder(tmp_path / "data", 2, 1)
+    first = fingerprint(sources_in([folder]))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(folder)
+    shutil.copytree(folder, tmp_path / "elsewhere" / "other")
+    (folder / "s0" / "r0.npz").touch()
+    spelled = ["data", "./data/", "elsewhere/../data", "link", "elsewhere/other"]
+    assert {fingerprint(sources_in([name])) for name in spelled} == {first}
+    named = sources_in([folder])
+    monkeypatch.chdir(folder)
+    assert [(s.name, s.subject) for s in sources_in(["."])] == [(s.name, s.subject) for s in named]
+    assert fingerprint(sources_in(["."])) == first
+    # As large and as old as before, but another recording; then one of another name
+    recording, about = folder / "s0" / "r0.npz", os.stat(folder / "s0" / "r0.npz")
+    content = bytearray(recording.read_bytes())
+    content[len(content) // 2] ^= 1
+    recording.write_bytes(content)
+    os.utime(recording, ns=(about.st_atime_ns, about.st_mtime_ns))
+    other = fingerprint(sources_in([folder]))
+    recording.rename(folder / "s0" / "r9.npz")
+    assert len({first, other, fingerprint(sources_in([folder]))}) == 3
+
+
+def test_a_fingerprint_is_of_skeletons_too(tmp_path: Path) -> None:
+    (tmp_path / "asfamc" / "01").mkdir(parents=True)
+    (tmp_path / "asfamc" / "01" / "01_01.amc").write_text("motion")
+    skeleton = tmp_path / "asfamc" / "01" / "01.asf"
+    found = set()
+    for content in ("short", "long"):
+        skeleton.write_text(content)
+        found.add(fingerprint(sources_in([tmp_path])))
+    assert len(found) == 2
+
+
+def test_libraries_with_fingerprints_of_times_still_open(tmp_path: Path) -> None:
+    library = people_library(tmp_path, 2, 1)
+    index = json.loads((library.folder / FILES[2]).read_text())
+    index["fingerprint"] = "5c6cb82f6961bb89"
+    (library.folder / FILES[2]).write_text(json.dumps(index))
+    again = load_library(library.folder)
+    assert again.fingerprint == "5c6cb82f6961bb89" and again.movements == library.movements
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,14 +21,15 @@ from inpose_people import people_folder, people_library
 from motorque.cli import main
 from motorque.errors import DataError, FileFormatError, OutputError
 from motorque.estimators.inpose.diffusion import Diffusion
-from motorque.estimators.inpose.library import Library
+from motorque.estimators.inpose.library import FILES, Library
 from motorque.estimators.inpose.loss import errors_by_level, prior_loss
 from motorque.estimators.inpose.metrics import Metrics
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.train import PriorTraining, train_prior
 from motorque.estimators.inpose.weights import load_weights
 from motorque.estimators.inpose.windows import Batch, Windows, watched_batch
-from motorque.training.checkpoint import load_checkpoint
+from motorque.journal import Journal
+from motorque.training.checkpoint import load_checkpoint, save_checkpoint
 from motorque.training.loop import Task, TrainingSettings, train
 from motorque.training.ranks import Ranks, ranks
 
@@ -91,6 +94,39 @@ def test_a_stopped_training_ends_where_a_whole_one_does(
     assert [{k: v for k, v in row.items() if k != "seconds"} for row in rows(tmp_path)] == [
         {k: v for k, v in row.items() if k != "seconds"} for row in rows(whole)
     ]
+
+
+def everything(run: Path) -> dict[str, bytes]:
+    """All files of a training's folder."""
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_data_may_be_spelled_otherwise_but_not_be_others(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, folder = tmp_path / "run", tmp_path / "people"
+    people_folder(folder)
+    go = partial(train_prior, workers=0, watch_every=4)
+    monkeypatch.chdir(tmp_path)
+    go(["people"], run, SETTINGS, until=lambda done: done >= 5)
+    (folder / "s0" / "r0.npz").touch()
+    go([folder], run, resume=True, until=lambda done: done >= 6)
+    shutil.copytree(folder, "more")
+    shutil.copy(folder / "s0" / "r0.npz", Path("more", "s1", "r9.npz"))
+    before = everything(run)
+    with pytest.raises(DataError, match="begun with other recordings"):
+        go(["more"], run, resume=True)
+    assert everything(run) == before
+    # Libraries made before told data by paths and times: what such a training learned is not thrown away
+    old, state = "5c6cb82f6961bb89", load_checkpoint(run / "checkpoint")
+    assert state is not None
+    save_checkpoint(run / "checkpoint", {**state, "about": {**state["about"], "data": old}})
+    index = json.loads((run / "library" / FILES[2]).read_text())
+    (run / "library" / FILES[2]).write_text(json.dumps({**index, "fingerprint": old}))
+    journal = Journal()
+    go([folder], run, resume=True, journal=journal)
+    assert ["older one" in notice.text for notice in journal.notices] == [True]
+    assert load_checkpoint(run / "checkpoint")["step"] == 12  # type: ignore[index]
 
 
 COMMAND = [sys.executable, "-m", "motorque", "train", "inpose", "--size", "tiny", "--threads", "1", "--batch", "4"]

@@ -44,6 +44,8 @@ from motorque.progress import Progress, silent
 FORMAT = 1
 MAKING = 2
 """Counted up when the same files make other movements, so that a training makes its library again."""
+CONTENTS = "contents:"
+"""How fingerprints of files' contents begin; older libraries have one of their paths and times, without it."""
 FILES = ("rotations.npy", "pelvis.npy", "index.json")
 
 
@@ -191,12 +193,27 @@ def load_library(folder: str | Path) -> Library:
 
 
 def fingerprint(sources: Sequence[Source]) -> str:
-    """What tells one set of files from another: names, sizes and times of change."""
+    """What tells one set of recordings from another: their bytes, and their names below the data's folder.
+
+    It is the same wherever the folder lies, however it is spelled, and whenever its files were written.
+    """
     digest = hashlib.sha256(f"{FORMAT} {WINDOW} {MAKING}".encode())
+    known: dict[Path, str] = {}  # many recordings share a skeleton
     for source in sources:
-        about = os.stat(source.path)
-        digest.update(f"{source}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+        for path in (source.path, source.skeleton):
+            if path is not None and path not in known:
+                known[path] = _digest(path)
+        skeleton = "" if source.skeleton is None else known[source.skeleton]
+        digest.update(f"{source.encoding}\0{source.inside}\0{known[source.path]}\0{skeleton}\n".encode())
+    return CONTENTS + digest.hexdigest()[:16]
+
+
+def _digest(path: Path) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""  # skipped when it is read, and said there
 
 
 def _subjects(recordings: Sequence[Recording], twins: dict[str, Twin]) -> dict[str, str]:

@@ -54,6 +54,7 @@ class Source:
         likely: Who it may be, where that was only inferred; never trained on while that person is tested.
         level: Whether the person only ever stood on one level floor that the file has somewhere near height 0.
         person: Recordings with borrowed bones and the same ``person`` get the same lengths; empty for own bones.
+        inside: The path below the folder of the data, without that folder's own name.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Source:
     likely: str = ""
     person: str = ""
     level: bool = False
+    inside: str = ""
 
 
 @dataclass(frozen=True)

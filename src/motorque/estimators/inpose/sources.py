@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,7 +32,7 @@ def sources_in(folders: Sequence[str | Path]) -> list[Source]:
         own = list(_cmu(folder) if any((folder / part).is_dir() for part in _CMU) else _any(folder))
         if not own:
             raise DataError(f"{folder}: holds no recording; it needs .npz, .bvh or .amc files, or CMU's folders")
-        found += own
+        found += [dataclasses.replace(one, inside=one.path.relative_to(folder).as_posix()) for one in own]
     names = [source.name for source in found]
     again = next((name for name in names if names.count(name) > 1), None)
     if again is not None:
@@ -59,11 +61,12 @@ def _cmu(folder: Path) -> Iterator[Source]:
 
 
 def _any(folder: Path) -> Iterator[Source]:
+    own = Path(Path(os.path.abspath(folder)).name)  # the same, however the folder is spelled: "." has no name
     for path in sorted(folder.rglob("*")):
         kind = path.suffix.lower()
         if not path.is_file() or kind not in (".npz", ".bvh", ".amc") or path.stem in ("shape", "neutral_stagei"):
             continue  # AMASS keeps a person's shape beside the recordings
-        inside = path.relative_to(folder.parent)
+        inside = own / path.relative_to(folder)
         subject = inside.parent.as_posix()
         asf = None
         if kind == ".amc":

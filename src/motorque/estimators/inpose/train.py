@@ -18,6 +18,7 @@ import motorque
 from motorque.errors import DataError, FileFormatError, OutputError
 from motorque.estimators.inpose.folds import Fold, default_split, split, subjects
 from motorque.estimators.inpose.library import (
+    CONTENTS,
     FILES,
     Library,
     Movement,
@@ -122,7 +123,9 @@ def train_prior(
     if training.method not in recipes:
         raise DataError(f"training: there is no method {training.method!r}; there are {', '.join(recipes)}")
     recipe = recipes[training.method]
-    library = _library(folders, run, ranks, max(1, workers), journal, progress)
+    state = load_checkpoint(run / "checkpoint")
+    begun = None if state is None else str(state.get("about", {}).get("data"))
+    library = _library(folders, run, begun, ranks, max(1, workers), journal, progress)
     fold = _fold(library, training)
     tell(minutes_table(library.movements))
     tell(f"learned from: {_told(fold.train)}\nwatched: {_told(fold.validation)}\ntested: {_told(fold.test)}")
@@ -162,7 +165,6 @@ def train_prior(
             "test": subjects(fold.test),
         },
     }
-    state = load_checkpoint(run / "checkpoint")
     metrics = Metrics(run / "metrics.csv", 0 if state is None else state["step"])
     if ranks.first:
         write_text(run / "settings.json", json.dumps(about, indent=1) + "\n")
@@ -217,9 +219,18 @@ def _begun(run: Path, training: PriorTraining, resume: bool, journal: Journal) -
 
 
 def _library(
-    folders: Sequence[str | Path], run: Path, ranks: Ranks, workers: int, journal: Journal, progress: Progress
+    folders: Sequence[str | Path],
+    run: Path,
+    begun: str | None,
+    ranks: Ranks,
+    workers: int,
+    journal: Journal,
+    progress: Progress,
 ) -> Library:
-    """The library that is given, or the one of the recordings, made once."""
+    """The library that is given, or the one of the recordings, made once.
+
+    Once a training has begun, with data of the fingerprint ``begun``, it is not made of other ones.
+    """
     if not folders:
         raise DataError("data: give at least one folder of recordings")
     if any((Path(folder) / FILES[2]).is_file() for folder in folders):
@@ -229,7 +240,15 @@ def _library(
     own = run / "library"
     if ranks.first:
         wanted = fingerprint(sources_in(folders))
-        if not (own / FILES[2]).is_file() or load_library(own).fingerprint != wanted:
+        there = load_library(own).fingerprint if (own / FILES[2]).is_file() else None
+        if begun is not None and begun != wanted:
+            if there != begun or begun.startswith(CONTENTS):
+                raise DataError(
+                    f"{run}: its training was begun with other recordings ({begun}, --data now {wanted}); "
+                    "give the same, or begin another training with another --out"
+                )
+            journal.assume("the recordings are taken to be the training's own: its library is an older one", str(own))
+        elif there != wanted:
             make_library(folders, own, workers=workers, journal=journal, progress=progress)
     ranks.wait()
     return load_library(own)
