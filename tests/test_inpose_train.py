@@ -129,6 +129,16 @@ def test_data_may_be_spelled_otherwise_but_not_be_others(
     assert load_checkpoint(run / "checkpoint")["step"] == 12  # type: ignore[index]
 
 
+def test_a_training_that_is_refused_changes_nothing(library: Library, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_prior([library.folder], run, SETTINGS, workers=0, watch_every=4, until=lambda done: done >= 5)
+    before = everything(run)
+    other = people_library(tmp_path / "other", 4, 1)
+    with pytest.raises(DataError, match=r"another data .* begin another training in another folder"):
+        train_prior([other.folder], run, resume=True, workers=0)
+    assert everything(run) == before
+
+
 COMMAND = [sys.executable, "-m", "motorque", "train", "inpose", "--size", "tiny", "--threads", "1", "--batch", "4"]
 
 

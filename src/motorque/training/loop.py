@@ -124,20 +124,11 @@ def train(
     network, ranks = task.network, Ranks() if ranks is None else ranks
     optimizer = torch.optim.AdamW(_groups(network, settings.decay), lr=settings.rate, betas=(0.9, 0.98))
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
-    about = {**task.settings, **{f"training.{k}": v for k, v in dataclasses.asdict(settings).items()}}
-    about = {k: v for k, v in about.items() if k not in ("training.workers", "training.save_every")}
-    if ranks.size > 1:
-        about["processes"] = ranks.size
+    about = identity(task, settings, ranks)
     state = load_checkpoint(checkpoint)
     done, total, counted, reported = 0, 0.0, 0, math.nan
     if state is not None:
-        differ = [k for k in {*about, *state["about"]} if about.get(k) != state["about"].get(k)]
-        if differ:
-            raise DataError(
-                f"{checkpoint}: it is of a training with another {sorted(differ)[0]} "
-                f"({state['about'].get(sorted(differ)[0])}, now {about.get(sorted(differ)[0])}); "
-                "delete it to start anew, or give the same settings"
-            )
+        refuse_other(checkpoint, state, about)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         average, done = state["average"], state["step"]
@@ -207,6 +198,28 @@ def train(
     save()
     ranks.wait()
     return averaged(network, average)
+
+
+def identity(task: Task, settings: TrainingSettings, ranks: Ranks) -> dict[str, Any]:
+    """What a training is, as its checkpoints have it: all but what changes no step."""
+    about = {**task.settings, **{f"training.{k}": v for k, v in dataclasses.asdict(settings).items()}}
+    about = {k: v for k, v in about.items() if k not in ("training.workers", "training.save_every")}
+    return about if ranks.size == 1 else {**about, "processes": ranks.size}
+
+
+def refuse_other(checkpoint: Path, state: dict[str, Any], about: dict[str, Any]) -> None:
+    """Compare a checkpoint's training with what :func:`identity` says of this one; writes nothing.
+
+    Raises:
+        DataError: It is another one.
+    """
+    own = state["about"]
+    differ = sorted(k for k in {*about, *own} if about.get(k) != own.get(k))
+    if differ:
+        raise DataError(
+            f"{checkpoint}: it is of a training with another {differ[0]} ({own.get(differ[0])}, now "
+            f"{about.get(differ[0])}); give the same settings, or begin another training in another folder"
+        )
 
 
 def averaged(network: nn.Module, average: dict[str, Tensor]) -> nn.Module:

@@ -36,7 +36,7 @@ from motorque.files.output import write_text
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
 from motorque.training.checkpoint import load_checkpoint
-from motorque.training.loop import Task, TrainingSettings, step_generator, train
+from motorque.training.loop import Task, TrainingSettings, identity, refuse_other, step_generator, train
 from motorque.training.ranks import Ranks
 
 
@@ -148,6 +148,8 @@ def train_prior(
     if training.steps is None:
         training = dataclasses.replace(training, steps=_steps_in(training.minutes, task, training, ranks))
     settings = _settings(training, recipe, workers, save_every)
+    if state is not None:  # before anything is written
+        refuse_other(run / "checkpoint", state, identity(task, settings, ranks))
     about = {
         "motorque": motorque.__version__,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
