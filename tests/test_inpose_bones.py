@@ -15,7 +15,14 @@ from inpose_people import person, standing_weights
 from motorque.cli import main
 from motorque.errors import DataError
 from motorque.estimators.inpose.bone_equations import FLOOR, HEIGHT, fit_to_turns, turn_covariance
-from motorque.estimators.inpose.bone_lengths import SIDES, Lengths, published_lengths, told_lengths, ways
+from motorque.estimators.inpose.bone_lengths import (
+    SIDES,
+    Lengths,
+    partly_told_lengths,
+    published_lengths,
+    told_lengths,
+    ways,
+)
 from motorque.estimators.inpose.closing import exp_vectors
 from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.long_sampling import Measured
@@ -70,6 +77,27 @@ def test_told_lengths_are_kept_as_far_as_they_are_sure() -> None:
     usually = (SIDES * float(lengths(usual(None))[other])) ** 2
     assert float(apart) == pytest.approx(0.06 * usually / (usually + 2 * 0.03**2), rel=0.01)
     assert float(hardly.std[other]) > float(doubted.std[other]) > 0.005
+
+
+def test_bones_that_nobody_tells_keep_their_spread_beside_one_that_is_told() -> None:
+    before, elbow, other = (
+        published_lengths(usual(), 0.02),
+        *(JOINTS.index(f"{s}_elbow") - 1 for s in ("left", "right")),
+    )
+    wanted = 0.9 * float(before.mean[elbow])
+    after = partly_told_lengths(usual(), {"left_elbow": wanted}, 0.001, 0.02)
+    assert float(after.mean[elbow]) == pytest.approx(wanted, abs=1e-4) and float(after.std[elbow]) < 0.0011
+    # Sides that may differ by 3 % tell each other that well
+    assert float(after.mean[other]) == pytest.approx(wanted, abs=0.002)
+    assert float(after.std[other]) == pytest.approx(SIDES * float(lengths(usual(None))[other]), rel=0.1)
+    rest = [bone for bone in range(21) if bone not in (elbow, other)]
+    assert float((after.std / before.std)[rest].min()) > 0.98
+    torch.testing.assert_close(after.mean[rest], before.mean[rest], rtol=0.01, atol=0)
+    none = partly_told_lengths(usual(), {}, 0.0, 0.02)
+    torch.testing.assert_close(none.covariance, before.covariance)
+    for told, error in (({"left_elbow": 0.3}, -0.1), ({"left_elbo": 0.3}, 0.0), ({"pelvis": 0.3}, 0.0)):
+        with pytest.raises(DataError, match="bones: "):
+            partly_told_lengths(usual(), told, error)
 
 
 def test_a_folded_bone_stays_folded_and_errors_that_can_not_be_are_refused() -> None:
@@ -224,6 +252,30 @@ def test_bones_that_nobody_tells_are_found_and_those_that_are_told_are_kept(weig
     assert doubted.rest_std is not None and 0.001 < doubted.rest_std[18] < 0.03
     with pytest.raises(DataError, match="error is said of lengths"):
         prior.sample(tracks, 1.45, 1, bones_error=0.03)
+
+
+def test_one_told_bone_does_not_make_published_ones_exact(weights: Path, tmp_path: Path) -> None:
+    prior, (tracks, _) = InPose.load(weights), recorded(1.45)
+    told: dict[str, object] = {"height": 1.45, "left_elbow": 0.21}
+    (tmp_path / "bones.json").write_text(json.dumps(told))
+    alone = prior.sample(tracks, 1.45, 1)
+    assert alone.rest_std is not None
+    journal = Journal()
+    for given in (told, tmp_path / "bones.json", str(tmp_path / "bones.json")):
+        found = prior.sample(tracks, given, 1, journal=journal)
+        assert found.rest_std is not None and found.height == 1.45
+        own = dict(zip(JOINTS[1:], lengths(torch.tensor(found.rest[:22])).tolist(), strict=True))
+        std, before = (dict(zip(JOINTS, value.tolist(), strict=True)) for value in (found.rest_std, alone.rest_std))
+        assert own["left_elbow"] == pytest.approx(0.21, abs=1e-4) and std["left_elbow"] < 1e-4
+        assert own["right_elbow"] == pytest.approx(0.21, abs=0.01) and 0.001 < std["right_elbow"] < 0.01
+        assert std["left_wrist"] > 0.5 * before["left_wrist"] > 0.001 and std["left_knee"] > 0.5 * before["left_knee"]
+    assert any(n.text.startswith("1 of 21 bones are told (left_elbow)") for n in journal.notices)
+    kept = prior.sample(tracks, told, 1, fit_bones=False)
+    own = dict(zip(JOINTS[1:], lengths(torch.tensor(kept.rest[:22])).tolist(), strict=True))
+    assert kept.rest_std is None and own["right_elbow"] == pytest.approx(0.21) == own["left_elbow"]
+    assert own["left_wrist"] == pytest.approx(float(lengths(usual(1.45))[JOINTS.index("left_wrist") - 1]))
+    doubted = prior.sample(tracks, told, 1, bones_error=0.02)
+    assert doubted.rest_std is not None and 0.005 < doubted.rest_std[JOINTS.index("left_elbow")] <= 0.02
 
 
 def test_without_places_or_without_rotations_bones_are_left_and_gaps_are_borne(weights: Path) -> None:

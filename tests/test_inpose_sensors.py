@@ -114,7 +114,8 @@ def test_bones_by_length_by_place_and_wrong_ones(tmp_path: Path) -> None:
 
     by_length = bones({"height": 1.7, "left_elbow": 0.35})
     assert np.linalg.norm(by_length[18] - by_length[16]) == pytest.approx(0.35)
-    assert by_length[17] == pytest.approx(REST[17])  # the other side keeps its proportions
+    assert np.linalg.norm(by_length[19] - by_length[17]) == pytest.approx(0.35)  # the other side is as this one
+    assert by_length[17] == pytest.approx(REST[17])
     np.testing.assert_allclose(bones(REST[:22].tolist())[:22], REST[:22])
     np.testing.assert_allclose(bones({n: REST[i].tolist() for i, n in enumerate(JOINTS)})[:22], REST[:22])
     short = REST.copy()

@@ -30,10 +30,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=kind.output_path, metavar="DIR", help="folder for the results")
     parser.add_argument("--height", type=kind.height, metavar="M", help="body height [m]")
     parser.add_argument(
-        "--bones", type=kind.one_of(".json"), metavar="BONES.json", help="lengths [m] or rest joints, by joint"
+        "--bones", type=kind.one_of(".json"), metavar="BONES.json", help="lengths [m] of some bones, or rest joints"
     )
     parser.add_argument(
-        "--bones-error", type=centimetres, metavar="CM", help="how far off each length in --bones is (std) [cm]; 0"
+        "--bones-error", type=centimetres, metavar="CM", help="how far off each told length is (std) [cm]; 0"
     )
     parser.add_argument(
         "--fit-bones",

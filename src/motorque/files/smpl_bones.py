@@ -2,8 +2,9 @@
 
 An object by SMPL's joint names. A number is the length [m] of the bone that ends in that joint; three numbers are the
 joint's place in the T-pose [m], x to the person's left, y up, z forward. Lengths may be those of some bones only: the
-others then have published proportions for ``"height"`` [m] and ``"sex"``, which may stand beside them. Places are
-those of all 22 joints or of none; a list of 22 (or 24) rows of three numbers is the same in SMPL's order.
+others then have that of the other side where it is told, or published proportions for ``"height"`` [m] and ``"sex"``,
+which may stand beside them. Places are those of all 22 joints or of none; a list of 22 (or 24) rows of three numbers is
+the same in SMPL's order.
 ``"offsets"`` beside them are places of sensors in their joints' axes, three numbers by joint [m].
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,25 @@ SHORTEST_BODY, TALLEST = 0.4, 2.8
 """Between which a stature is [m]."""
 
 
+@dataclass(frozen=True)
+class Bones:
+    """Somebody's bones, and what of them was told.
+
+    Args:
+        rest: Rest joints from the pelvis on [m], shape [24, 3].
+        lengths: Told lengths by joint [m] where only some are told; None where all are.
+        height: Told stature [m].
+        sex: Whose proportions the others have.
+        offsets: Where sensors are in their joints' axes [m], three numbers by joint.
+    """
+
+    rest: Array
+    lengths: Mapping[str, float] | None = None
+    height: float | None = None
+    sex: Sex = "unknown"
+    offsets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
 def read_bones(
     path: str | Path, *, height: float | None = None, sex: Sex | None = None, journal: Journal | None = None
 ) -> Array:
@@ -52,42 +74,73 @@ def read_bones(
         FileFormatError: It can't be read, names no joint of SMPL's, has another number of joints, or a bone that is
             none: of length zero, or not in metres.
     """
-    path = Path(path)
-    content = _content(path)
+    return told_bones(path, height=height, sex=sex, journal=journal).rest
+
+
+def told_bones(
+    given: str | Path | Mapping[str, Any],
+    *,
+    height: float | None = None,
+    sex: Sex | None = None,
+    journal: Journal | None = None,
+) -> Bones:
+    """A person's bones and which of them are told, from a file or from what would be in it.
+
+    Args:
+        given: The file, or its content by name.
+        height: As :func:`read_bones`.
+        sex: As :func:`read_bones`.
+        journal: As :func:`read_bones`.
+
+    Raises:
+        FileFormatError: As :func:`read_bones`.
+        DataError: The same, where no file was given.
+    """
+    if isinstance(given, Mapping):
+        content, where = {name: _plain(value) for name, value in given.items()}, ""
+        return replace(_told(content, height, sex, where, journal), offsets=_offsets(content))
+    path = Path(given)
     try:
-        if isinstance(content, list):
-            found = complete(np.asarray(_rows(content)))
-            _say_height(found, height, sex or "unknown", path, journal)
-            return found
-        if not isinstance(content, dict):
-            raise DataError("holds neither an object nor a list; give lengths or places by joint")
-        content = dict(content)
-        for inner in ("bones", "lengths", "joints"):
-            if isinstance(content.get(inner), dict):
-                content |= content.pop(inner)
-        height = _number(content.pop("height"), "height") if "height" in content and height is None else height
-        sex = content.pop("sex", "unknown") if sex is None else sex
-        content.pop("height", None)
-        content.pop("offsets", None)
-        content.pop("sex", None)
-        if sex not in ("f", "m", "unknown"):
-            raise DataError(f"sex must be f, m or unknown, got {sex!r}")
-        if height is not None and not SHORTEST_BODY < height < TALLEST:
-            raise DataError(f"a height of {height:g} m is no person's; give metres")
-        if height is None and not content:
-            raise DataError("tells neither bones nor a height")
-        if height is None and len(content) < BODY - 1 and journal is not None:
-            journal.assume(
-                f"{BODY - 1 - len(content)} bones are told neither by themselves nor by a height: they are an average "
-                "adult's",
-                str(path),
-            )
-        found = _by_name(content, height, sex)
-        if len([name for name in content if name in SMPL_JOINTS[:BODY]]) >= BODY - 1:
-            _say_height(found, height, sex, path, journal)
-        return found
+        found = _told(_content(path), height, sex, str(path), journal)
     except DataError as error:
         raise FileFormatError(f"{path}: {error}") from None
+    return replace(found, offsets=read_offsets(path))
+
+
+def _told(content: Any, height: float | None, sex: Sex | None, where: str, journal: Journal | None) -> Bones:
+    if isinstance(content, list):
+        found = complete(np.asarray(_rows(content)))
+        _say_height(found, height, sex or "unknown", where, journal)
+        return Bones(found, None, height, sex or "unknown")
+    if not isinstance(content, dict):
+        raise DataError("holds neither an object nor a list; give lengths or places by joint")
+    content = dict(content)
+    for inner in ("bones", "lengths", "joints"):
+        if isinstance(content.get(inner), dict):
+            content |= content.pop(inner)
+    height = _number(content.pop("height"), "height") if "height" in content and height is None else height
+    sex = content.pop("sex", "unknown") if sex is None else sex
+    content.pop("height", None)
+    content.pop("offsets", None)
+    content.pop("sex", None)
+    if sex not in ("f", "m", "unknown"):
+        raise DataError(f"sex must be f, m or unknown, got {sex!r}")
+    if height is not None and not SHORTEST_BODY < height < TALLEST:
+        raise DataError(f"a height of {height:g} m is no person's; give metres")
+    if height is None and not content:
+        raise DataError("tells neither bones nor a height")
+    if height is None and len(content) < BODY - 1 and journal is not None:
+        journal.assume(
+            f"{BODY - 1 - len(content)} bones are told neither by themselves nor by a height: they are an average "
+            "adult's",
+            where,
+        )
+    found = _by_name(content, height, sex)
+    own = {name: value for name, value in content.items() if name in SMPL_JOINTS[1:BODY]}
+    if len(own) < BODY - 1:
+        return Bones(found, own, height, sex)
+    _say_height(found, height, sex, where, journal)
+    return Bones(found, None, height, sex)
 
 
 def read_offsets(path: str | Path) -> dict[str, tuple[float, ...]]:
@@ -104,16 +157,23 @@ def read_offsets(path: str | Path) -> dict[str, tuple[float, ...]]:
     """
     path = Path(path)
     content = _content(path)
+    try:
+        return _offsets(content)
+    except DataError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+
+
+def _offsets(content: Any) -> dict[str, tuple[float, ...]]:
     offsets = content.get("offsets", {}) if isinstance(content, dict) else {}
     if not isinstance(offsets, dict):
-        raise FileFormatError(f'{path}: offsets are by joint; write for example {{"head": [0, 0.05, 0.1]}}')
+        raise DataError('offsets are by joint; write for example {"head": [0, 0.05, 0.1]}')
     for name in offsets:
         if name not in SMPL_JOINTS[:BODY]:
-            raise FileFormatError(f"{path}: offsets: there is no joint {name!r}")
+            raise DataError(f"offsets: there is no joint {name!r}")
     try:
         return {name: tuple(row) for name, row in zip(offsets, _rows(list(offsets.values())), strict=True)}
     except DataError as error:
-        raise FileFormatError(f"{path}: offsets: {error}") from None
+        raise DataError(f"offsets: {error}") from None
 
 
 def _content(path: Path) -> Any:
@@ -132,7 +192,7 @@ def _content(path: Path) -> Any:
         raise FileFormatError(f'{path}: is no JSON ({error}); write for example {{"left_elbow": 0.27}}') from None
 
 
-def _say_height(joints: Array, height: float | None, sex: Sex, path: Path, journal: Journal | None) -> None:
+def _say_height(joints: Array, height: float | None, sex: Sex, where: str, journal: Journal | None) -> None:
     """Say that a stature counts for nothing beside all bones, and whether it is that of somebody else."""
     if height is None or journal is None:
         return
@@ -140,9 +200,9 @@ def _say_height(joints: Array, height: float | None, sex: Sex, path: Path, journ
     own = height * float(np.ptp(joints[:BODY, 1]) / np.ptp(published[:BODY, 1]))
     text = f"the height of {height:g} m counts for nothing, as all bones are told"
     if abs(own / height - 1) > OTHER:
-        journal.warn(f"{text}; they are those of somebody of about {own:.2f} m: check both", str(path))
+        journal.warn(f"{text}; they are those of somebody of about {own:.2f} m: check both", where)
     else:
-        journal.info(text, str(path))
+        journal.info(text, where)
 
 
 def complete(joints: Array) -> Array:
@@ -191,6 +251,8 @@ def _by_name(content: dict[str, Any], height: float | None, sex: Sex) -> Array:
     lengths = {name: _number(value, name) for name, value in content.items()}
     if "pelvis" in lengths:
         raise DataError("the pelvis ends no bone; leave its length out")
+    for name in list(lengths):
+        lengths.setdefault(other_side(name), lengths[name])
     published = np.array(rest_joints(height=height, sex=sex))
     found = np.zeros_like(published)
     for joint, parent in enumerate(SMPL_PARENTS):
@@ -205,11 +267,27 @@ def _by_name(content: dict[str, Any], height: float | None, sex: Sex) -> Array:
     return found
 
 
+def other_side(name: str) -> str:
+    """The joint on the other side; itself for one in the middle."""
+    if name.startswith("left_"):
+        return "right_" + name.removeprefix("left_")
+    return "left_" + name.removeprefix("right_") if name.startswith("right_") else name
+
+
 def _check_length(length: float, name: str) -> None:
     if not length >= SHORTEST:
         raise DataError(f"bones: the one that ends in {name} has length {length:.3g}; give its length in metres")
     if length > LONGEST:
         raise DataError(f"bones: the one that ends in {name} is {length:.3g} m long, which nobody's is; give metres")
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: lists and numbers in place of arrays and tuples."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _number(value: object, name: str) -> float:

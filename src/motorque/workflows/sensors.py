@@ -19,7 +19,7 @@ from motorque.estimators.inpose.sensor_units import Units
 from motorque.estimators.inpose.sensors import Convention
 from motorque.estimators.inpose.tree import JOINTS, RATE
 from motorque.files.output import OutputFolder
-from motorque.files.smpl_bones import read_bones, read_offsets
+from motorque.files.smpl_bones import Bones, told_bones
 from motorque.files.smpl_poses import write_poses
 from motorque.files.tracks import read_tracks
 from motorque.journal import Journal
@@ -72,7 +72,8 @@ def sensors_step(
             errors by joint and frame, of rotations [deg] and places [cm]), ``summary.json`` and, with ``analyze``,
             ``torques/``.
         height: Stature [m].
-        bones: The person's bones, as :func:`motorque.files.smpl_bones.read_bones` reads them.
+        bones: The person's bones, as :func:`motorque.files.smpl_bones.told_bones` reads them; those that it does not
+            tell are found as where a height alone is told.
         sex: Whose proportions.
         mass: Body mass [kg], for torques.
         weights: The prior's weights; those that come with motorque if not given.
@@ -107,13 +108,15 @@ def sensors_step(
     prior = InPose.load(weights)
     tracks = read_tracks(path, journal=journal)
     tracks = _between(tracks, start, end)
-    rest: Array | float | None = height if bones is None else read_bones(bones, height=height, sex=sex, journal=journal)
-    offsets = {**({} if bones is None else read_offsets(bones)), **(offsets or {})}
+    own: Bones | float | None = height
+    if bones is not None:
+        own = told_bones(bones, height=height, sex=sex, journal=journal)
+        offsets = {**own.offsets, **(offsets or {})}
     share = 0.5 if analyze else 1.0
     with OutputFolder(out) as folder:
         drawn = prior.sample(
             tracks,
-            rest,
+            own,
             samples,
             seed=seed,
             settings=settings,
@@ -148,7 +151,7 @@ def sensors_step(
             "seed": seed,
             "settings": asdict(settings),
             "weights": {key: prior.about[key] for key in ("motorque", "step", "data") if key in prior.about},
-            "offsets_m": {name: list(place) for name, place in offsets.items()},
+            "offsets_m": {name: list(place) for name, place in (offsets or {}).items()},
             "rest_joints_m": np.round(mean.rest, 5).tolist(),
             "rest_std_cm": None if mean.rest_std is None else np.round(100.0 * mean.rest_std, 3).tolist(),
             "std_deg": _by_joint(np.degrees(drawn.standard_deviation)),

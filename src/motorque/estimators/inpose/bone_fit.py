@@ -10,6 +10,7 @@ and the most likely lengths are found by Gauss and Newton's method. Frames near 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,7 +20,13 @@ from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.bone_equations import FittedBones, fit_to_turns
-from motorque.estimators.inpose.bone_lengths import ADULTS, Lengths, published_lengths, told_lengths
+from motorque.estimators.inpose.bone_lengths import (
+    ADULTS,
+    Lengths,
+    partly_told_lengths,
+    published_lengths,
+    told_lengths,
+)
 from motorque.estimators.inpose.conditions import Conditions, conditions
 from motorque.estimators.inpose.diffusion import Diffusion
 from motorque.estimators.inpose.heading import forward_angle, turned
@@ -53,6 +60,19 @@ frames 3 cm, as one 1.4 cm."""
 
 
 @dataclass(frozen=True)
+class SomeTold:
+    """Lengths of some bones.
+
+    Args:
+        lengths: [m], by the joint that the bone ends in.
+        published: Rest joints of the others' published proportions [m], shape [22, 3].
+    """
+
+    lengths: Mapping[str, float]
+    published: Tensor
+
+
+@dataclass(frozen=True)
 class BoneDoubts:
     """How far bones and sensors' places on them are to be doubted.
 
@@ -61,6 +81,7 @@ class BoneDoubts:
         error: Standard deviation of each told length [m]; None if it is not said.
         fit: Whether bones are found from the recording; None: wherever they are not told, or with an error.
         offset_error: Standard deviation of where sensors sit about their joints, in each direction [m].
+        some: Lengths that were told beside a stature or nothing.
 
     Raises:
         DataError: An error that can't be, or is said of what was not told.
@@ -70,9 +91,10 @@ class BoneDoubts:
     error: float | None = None
     fit: bool | None = None
     offset_error: float = 0.0
+    some: SomeTold | None = None
 
     def __post_init__(self) -> None:
-        if self.error is not None and self.told != "lengths":
+        if self.error is not None and self.told != "lengths" and self.some is None:
             raise DataError("bones: an error is said of lengths, and none is told; give the bones or leave it out")
         if self.error is not None and not 0 <= self.error <= MOST_DOUBT:
             raise DataError(f"bones: an error of {self.error:g} m can't be; give 0 to {MOST_DOUBT:g} m")
@@ -81,14 +103,17 @@ class BoneDoubts:
 
     def known(self, rest: Tensor) -> Lengths | None:
         """What is known of bones before anybody moves, by rest joints as told; None if there is nothing to find."""
+        error = self.error if self.error is not None else DOUBT if self.fit else 0.0
         if self.told == "lengths":
-            error = self.error if self.error is not None else DOUBT if self.fit else 0.0
             if (error > 0 and self.fit is not False) or self.offset_error > 0:
                 return told_lengths(rest, 0.0 if self.fit is False else error)
             return None
         if self.fit is False:
             return told_lengths(rest, 0.0) if self.offset_error > 0 else None
-        return published_lengths(rest, STATURE if self.told == "stature" else ADULTS)
+        size = STATURE if self.told == "stature" else ADULTS
+        if self.some is not None:
+            return partly_told_lengths(self.some.published, self.some.lengths, error, size)
+        return published_lengths(rest, size)
 
 
 def with_bones_found(
@@ -122,7 +147,7 @@ def with_bones_found(
     if (int(measured.there.any(dim=0).sum()) < 2 and not measured.placed) or not measured.seen.any():
         journal.warn("bones can't be found without two places and a rotation; they are left as told, or as published")
         return measured, None
-    if doubts.told == "lengths" and doubts.error is None and doubts.fit:
+    if (doubts.told == "lengths" or doubts.some is not None) and doubts.error is None and doubts.fit:
         journal.assume(f"nobody says how far off the bones are: {100 * DOUBT:g} cm each; give --bones-error")
     found = fitted_bones(
         network, measured, known, offset_error=doubts.offset_error, noise=noise, seed=seed, progress=progress

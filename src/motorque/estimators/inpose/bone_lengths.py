@@ -7,6 +7,7 @@ joints of spine and shoulder girdle, whose places are a matter of definition.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +113,37 @@ def published_lengths(rest: Tensor, size_error: float = ADULTS) -> Lengths:
     usual, spread = _usual(size_error)
     ratio = lengths / usual
     return Lengths(lengths, ratio[:, None] * spread * ratio, directions)
+
+
+def partly_told_lengths(
+    published: Tensor, told: Mapping[str, float], error: float, size_error: float = ADULTS
+) -> Lengths:
+    """Lengths of which some are told, and of the others only proportions: Bayes' rule.
+
+    Sides are alike, so that a told one tells the other; and where no stature does, told ones tell the body's size.
+
+    Args:
+        published: Rest joints of published proportions [m], shape [22, 3].
+        told: Lengths [m] by the joint that the bone ends in.
+        error: Standard deviation of the error of a told length [m].
+        size_error: As :func:`published_lengths`.
+
+    Raises:
+        DataError: An error can't be, there is no such bone, or the joints are not 22.
+    """
+    before = published_lengths(published, size_error)
+    if not 0 <= error < 1:
+        raise DataError(f"bones: an error of {error:g} m can't be; give its standard deviation in metres")
+    for name in told:
+        if name not in JOINTS[1:]:
+            raise DataError(f"bones: none ends in {name!r}")
+    rows = torch.tensor([JOINTS.index(name) - 1 for name in told], dtype=torch.long)
+    values = torch.tensor([float(value) for value in told.values()], dtype=torch.float64)
+    own = before.covariance[rows][:, rows] + max(error, 1e-5) ** 2 * torch.eye(len(rows), dtype=torch.float64)
+    gain = torch.linalg.solve(own, before.covariance[rows]).mT
+    covariance = before.covariance - gain @ before.covariance[rows]
+    mean = before.mean + gain @ (values - before.mean[rows])
+    return Lengths(mean, 0.5 * (covariance + covariance.mT), before.directions)
 
 
 def _split(rest: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.bodies import Bodies, pelvis_of
-from motorque.estimators.inpose.bone_fit import BoneDoubts, Told, with_bones_found
+from motorque.estimators.inpose.bone_fit import with_bones_found
 from motorque.estimators.inpose.closing import SURE, closed
 from motorque.estimators.inpose.contact_guidance import FeetSettings, can_stand, planted
 from motorque.estimators.inpose.error_bars import doubts as doubts_of_error_bars
 from motorque.estimators.inpose.gap_ends import without_jumps
+from motorque.estimators.inpose.given_bones import GivenBones, bones_of, doubts_of
 from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
@@ -36,7 +37,6 @@ from motorque.progress import Progress, silent
 from motorque.series.poses import Up
 from motorque.series.tracks import Tracks
 from motorque.skeleton.anthropometry import Sex
-from motorque.skeleton.smpl import rest_joints
 
 Array = NDArray[np.float64]
 SHIPPED = Path(__file__).with_name("weights.safetensors")
@@ -143,7 +143,7 @@ class InPose:
     def sample(
         self,
         sensors: Tracks,
-        bones: Array | float | None = None,
+        bones: GivenBones = None,
         n: int = 8,
         *,
         seed: int = 0,
@@ -166,12 +166,13 @@ class InPose:
 
         Args:
             sensors: Places and rotations of any of the 22 joints.
-            bones: Rest joints [m], shape [22 or 24, 3], or the stature [m] for published proportions, or None if
-                nothing is known.
+            bones: Rest joints [m], shape [22 or 24, 3]; or the stature [m] for published proportions; or a path to
+                ``bones.json``, or what would be in it by name; or None if nothing is known. Bones that a file does
+                not tell are found as where a stature alone is told.
             n: Number of samples.
             seed: Of the first sample; the next has the next. A sample depends on nothing else that is random.
             settings: How.
-            sex: Whose proportions, where bones are a stature.
+            sex: Whose proportions, where bones are not all told.
             up: What is up in the sensors' world; y if None. If it is told, somebody may lie.
             convention: What their rotations are, see :data:`motorque.estimators.inpose.sensors.CONVENTIONS`.
             t_pose: A time at which the person stands in the T-pose [s], if sensors sit on joints any way.
@@ -198,16 +199,16 @@ class InPose:
             raise DataError(f"sampling: {sensors!r:.60} is no Tracks; read a file of them with mq.read_tracks")
         check_floor(floor)
         journal = Journal() if journal is None else journal
-        rest, height = bones_of(bones, sex=sex, journal=journal)
-        told: Told = "nothing" if bones is None else "stature" if height is not None else "lengths"
-        doubts = BoneDoubts(told, bones_error, fit_bones, offset_error)
+        own = bones_of(bones, sex=sex, journal=journal)
+        rest, offsets = own.rest, {**own.offsets, **(offsets or {})}
+        doubts = doubts_of(own, error=bones_error, fit=fit_bones, offset_error=offset_error)
         tracks = in_smpls_world(sensors, up=up or "y", convention=convention, t_pose=t_pose)
         tracks = in_metres(tracks, rest, units=units, floor=floor, journal=journal)
         check_plausible(tracks, up=up, convention=convention, journal=journal)
         tracks = at_60_hz(tracks, delays=delays, journal=journal)
         say_few(tracks, journal)
         measured = measured_of(tracks, rest, floor=floor, journal=journal)
-        measured = at_joints(measured, offsets_of(offsets or {}), journal=journal)
+        measured = at_joints(measured, offsets_of(offsets), journal=journal)
         measured, found = with_bones_found(
             self.network, measured, doubts, noise=settings.noise, seed=seed, journal=journal
         )
@@ -226,12 +227,15 @@ class InPose:
         pelvis[..., 1] += floor or 0.0
         measured = replace(measured, points=measured.points + torch.tensor([0.0, floor or 0.0, 0.0]))
         std = None if found is None else found.std.numpy()
-        return Bodies(tracks.times, turns.numpy(), pelvis, rest, sex, height, sensors.source, measured, settings, std)
+        height = None if own.lengths is None else own.height
+        return Bodies(
+            tracks.times, turns.numpy(), pelvis, rest, own.sex, height, sensors.source, measured, settings, std
+        )
 
     def stream(
         self,
         joints: tuple[str, ...] = ("head", "left_wrist", "right_wrist"),
-        bones: Array | float | None = None,
+        bones: GivenBones = None,
         *,
         sex: Sex = "unknown",
         floor: float | None = 0.0,
@@ -248,8 +252,8 @@ class InPose:
 
         Args:
             joints: Which joints are tracked.
-            bones: Rest joints [m], or the stature [m]; a stream does not find them, but takes what a recording told
-                (``rest`` of :meth:`sample`'s bodies).
+            bones: As :meth:`sample` takes them; a stream does not find them, but takes what a recording told (``rest``
+                of :meth:`sample`'s bodies).
             sex: Whose proportions, where bones are a stature.
             floor: Height of the floor [m]; None if it is not known.
             offsets: Where sensors are in their joints' axes [m], by joint; in the joint by default.
@@ -265,18 +269,18 @@ class InPose:
             DataError: There is no such joint, or numbers that can't be.
         """
         check_floor(floor)
-        rest, _ = bones_of(bones, sex=sex, journal=Journal())
+        own = bones_of(bones, sex=sex, journal=Journal())
         return Stream(
             self.network,
             joints,
-            rest,
+            own.rest,
             floor=floor,
             settings=settings,
             finish=closed_by,
             seed=seed,
             hop=hop,
             delay=delay,
-            offsets=offsets_of(offsets or {}),
+            offsets=offsets_of({**own.offsets, **(offsets or {})}),
             device=Device(up, convention, units),
         )
 
@@ -355,19 +359,6 @@ def refit(drawn: Bodies) -> Bodies:
         return replace(mean, rotations=turns)
     pelvis = pelvis_of(turns[0], drawn.measured, drawn.rest, root=drawn.settings.root)
     return replace(mean, rotations=turns, pelvis=pelvis[None])
-
-
-def bones_of(bones: Array | float | None, *, sex: Sex, journal: Journal) -> tuple[Array, float | None]:
-    """Rest joints from the pelvis on, shape [24, 3], and the stature if that is what was given."""
-    if bones is None:
-        journal.assume("nobody says how long the bones are: an average adult's proportions; give --height or --bones")
-    if bones is None or np.ndim(bones) == 0:
-        bones = None if bones is None else float(bones)
-        if bones is not None and not 0.4 < bones < 2.8:
-            raise DataError(f"a height of {bones:g} m is no person's; give it in metres")
-        rest = np.array(rest_joints(height=None if bones is None else float(bones), sex=sex))
-        return rest - rest[0], None if bones is None else float(bones)
-    return complete(np.asarray(bones, dtype=np.float64)), None
 
 
 def check_floor(floor: float | None) -> None:
