@@ -139,6 +139,35 @@ def test_a_training_that_is_refused_changes_nothing(library: Library, tmp_path: 
     assert everything(run) == before
 
 
+def test_a_kill_before_the_first_step_keeps_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, run = people_folder(tmp_path / "people"), tmp_path / "run"
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("motorque.estimators.inpose.train.make_library", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_prior([folder], run, SETTINGS, workers=0)
+    train_prior([folder], run, resume=True, workers=0, watch_every=6)
+    about = json.loads((run / "settings.json").read_text())
+    assert PriorTraining(**about["training"]) == SETTINGS and about["data"]["fingerprint"]
+
+
+def test_a_training_that_is_refused_leaves_no_settings(library: Library, tmp_path: Path) -> None:
+    wrong = PriorTraining("tiny", steps=2, test=("bob",))
+    with pytest.raises(DataError, match="no subject 'bob'"):
+        train_prior([library.folder], tmp_path / "run", wrong, workers=0)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(DataError, match="no subject 'bob'"):
+        train_prior([library.folder], tmp_path / "run", wrong, resume=True, workers=0)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.json").write_text("before")
+    with pytest.raises(DataError, match="no subject 'bob'"):
+        train_prior([library.folder], tmp_path / "run", wrong, workers=0)
+    assert everything(tmp_path / "run") == {"settings.json": b"before"}
+
+
 COMMAND = [sys.executable, "-m", "motorque", "train", "inpose", "--size", "tiny", "--threads", "1", "--batch", "4"]
 
 

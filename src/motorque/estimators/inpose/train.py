@@ -16,6 +16,7 @@ import torch
 
 import motorque
 from motorque.errors import DataError, FileFormatError, OutputError
+from motorque.estimators.inpose.begun import SETTINGS, asked_for
 from motorque.estimators.inpose.folds import Fold, default_split, split, subjects
 from motorque.estimators.inpose.library import (
     CONTENTS,
@@ -125,31 +126,33 @@ def train_prior(
     recipe = recipes[training.method]
     state = load_checkpoint(run / "checkpoint")
     begun = None if state is None else str(state.get("about", {}).get("data"))
-    library = _library(folders, run, begun, ranks, max(1, workers), journal, progress)
-    fold = _fold(library, training)
-    tell(minutes_table(library.movements))
-    tell(f"learned from: {_told(fold.train)}\nwatched: {_told(fold.validation)}\ntested: {_told(fold.test)}")
-    torch.manual_seed(training.seed)
-    learned = recipe.bodies(library)
-    windows = Windows(learned, _moved(learned, fold.train))
-    network = recipe.network(training.size, training.dropout, windows)
-    task = Task(
-        network,
-        recipe.batches(windows, training.batch),
-        recipe.loss(network),
-        {
-            "network": json.dumps(network.size.as_dict()),
-            "batch": training.batch,
-            "data": library.fingerprint,
-            "split": json.dumps([subjects(fold.validation), subjects(fold.test)]),
-            **({} if recipe is PRIOR else {"method": recipe.name}),
-        },
-    )
-    if training.steps is None:
-        training = dataclasses.replace(training, steps=_steps_in(training.minutes, task, training, ranks))
-    settings = _settings(training, recipe, workers, save_every)
-    if state is not None:  # before anything is written
-        refuse_other(run / "checkpoint", state, identity(task, settings, ranks))
+    first = {"motorque": motorque.__version__, "training": dataclasses.asdict(training)}
+    with asked_for(run, first, writes=ranks.first and not (resume and (run / SETTINGS).is_file())):
+        library = _library(folders, run, begun, ranks, max(1, workers), journal, progress)
+        fold = _fold(library, training)
+        tell(minutes_table(library.movements))
+        tell(f"learned from: {_told(fold.train)}\nwatched: {_told(fold.validation)}\ntested: {_told(fold.test)}")
+        torch.manual_seed(training.seed)
+        learned = recipe.bodies(library)
+        windows = Windows(learned, _moved(learned, fold.train))
+        network = recipe.network(training.size, training.dropout, windows)
+        task = Task(
+            network,
+            recipe.batches(windows, training.batch),
+            recipe.loss(network),
+            {
+                "network": json.dumps(network.size.as_dict()),
+                "batch": training.batch,
+                "data": library.fingerprint,
+                "split": json.dumps([subjects(fold.validation), subjects(fold.test)]),
+                **({} if recipe is PRIOR else {"method": recipe.name}),
+            },
+        )
+        if training.steps is None:
+            training = dataclasses.replace(training, steps=_steps_in(training.minutes, task, training, ranks))
+        settings = _settings(training, recipe, workers, save_every)
+        if state is not None:  # before anything is written
+            refuse_other(run / "checkpoint", state, identity(task, settings, ranks))
     about = {
         "motorque": motorque.__version__,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
@@ -169,7 +172,7 @@ def train_prior(
     }
     metrics = Metrics(run / "metrics.csv", 0 if state is None else state["step"])
     if ranks.first:
-        write_text(run / "settings.json", json.dumps(about, indent=1) + "\n")
+        write_text(run / SETTINGS, json.dumps(about, indent=1) + "\n")
         write_text(run / "split.json", json.dumps(_names(fold), indent=1) + "\n")
     began, before = time.monotonic(), metrics.seconds
     recent = {"loss": float("nan") if state is None else float(state.get("losses", [float("nan")])[-1])}
@@ -204,7 +207,7 @@ def train_prior(
 
 def _begun(run: Path, training: PriorTraining, resume: bool, journal: Journal) -> PriorTraining:
     """The settings to train with: a begun training's own."""
-    settings = run / "settings.json"
+    settings = run / SETTINGS
     if not resume:
         if (run / "checkpoint").exists():
             raise OutputError(f"{run}: holds a training; go on with --resume, or choose another folder with --out")
