@@ -20,7 +20,7 @@ from motorque.estimators.inpose.sensor_times import at_60_hz
 from motorque.estimators.inpose.sensor_units import in_metres
 from motorque.estimators.inpose.sensors import check_plausible, in_smpls_world
 from motorque.estimators.inpose.tree import JOINTS, THREE, columns, global_rotations, matrices, places, resting
-from motorque.files.smpl_bones import complete, read_bones
+from motorque.files.smpl_bones import complete
 from motorque.files.smpl_poses import read_poses
 from motorque.files.tracks import read_tracks
 from motorque.journal import Journal
@@ -105,34 +105,6 @@ def test_tables_that_are_none_are_refused_in_one_line(tmp_path: Path, text: str,
     with pytest.raises(FileFormatError, match=said) as error:
         read_tracks(tmp_path / "t.csv")
     assert "\n" not in str(error.value)
-
-
-def test_bones_by_length_by_place_and_wrong_ones(tmp_path: Path) -> None:
-    def bones(content: object) -> np.ndarray:
-        (tmp_path / "b.json").write_text(json.dumps(content))
-        return read_bones(tmp_path / "b.json")
-
-    by_length = bones({"height": 1.7, "left_elbow": 0.35})
-    assert np.linalg.norm(by_length[18] - by_length[16]) == pytest.approx(0.35)
-    assert np.linalg.norm(by_length[19] - by_length[17]) == pytest.approx(0.35)  # the other side is as this one
-    assert by_length[17] == pytest.approx(REST[17])
-    np.testing.assert_allclose(bones(REST[:22].tolist())[:22], REST[:22])
-    np.testing.assert_allclose(bones({n: REST[i].tolist() for i, n in enumerate(JOINTS)})[:22], REST[:22])
-    short = REST.copy()
-    short[18] = short[16]
-    for content, said in [
-        (REST[:20].tolist(), "22 or 24 joints"),
-        (short.tolist(), "ends in left_elbow has length 0"),
-        ({"left_elbow": 0}, "has length 0"),
-        ({"left_elbow": 27}, "27 m long"),
-        ({"elbow": 0.3}, "no joint 'elbow'"),
-        ({"head": [0, 1, 0]}, "places of all 22 joints"),
-        ((100 * REST).tolist(), "give metres"),
-        (REST[:, [1, 0, 2]].tolist(), "T-pose"),
-        ("x", "neither"),
-    ]:
-        with pytest.raises(FileFormatError, match=said):
-            bones(content)
 
 
 @pytest.mark.parametrize("up", ["z", "-y", "-z"])
@@ -317,12 +289,31 @@ def test_bodies_have_a_spread_a_mean_and_poses_that_are_read_back(weights: Path,
     assert drawn.rotations.shape == (4, 90, 22, 3, 3) and drawn.spread.shape == (90, 22)
     assert float(drawn.spread[:, 15].max()) < 0.02 < float(drawn.spread[:, 1].mean())  # measured, and not
     np.testing.assert_allclose(drawn.positions[:, :, 15], np.broadcast_to(points[:, 15], (4, 90, 3)), atol=1e-6)
-    mean = refit(drawn)
+    mean, own = drawn.refit(), refit(drawn)
+    np.testing.assert_array_equal(mean.positions, own.positions)
+    assert len(mean.rotations) == 1 and np.abs(mean.positions - drawn.mean.positions)[0, :, [7, 8]].max() > 0.001
     apart = np.linalg.norm(mean.positions[0] - points, axis=-1)[:, [20, 21]].mean()
     assert apart < np.linalg.norm(drawn.positions - points, axis=-1)[..., [20, 21]].mean() < 0.03
     turned, pelvis = global_rotations(mean.poses())
     np.testing.assert_allclose(turned, mean.rotations[0], atol=1e-6)
     np.testing.assert_allclose(pelvis, mean.pelvis[0], atol=1e-9)
+
+
+def test_the_command_writes_what_refit_has(weights: Path, tmp_path: Path) -> None:
+    tracks, _, _ = recorded()
+    table = write(tmp_path / "t.csv", tracks)
+    common = ["--weights", str(weights), "--height", "1.7", "--samples", "3", "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(["sensors", str(table), *common]) == 0
+    found, wanted = read_poses(tmp_path / "out" / "poses.npz"), InPose.load(weights).sample(read_tracks(table), 1.7, 3)
+    turns, pelvis = global_rotations(found)
+    np.testing.assert_allclose(turns, wanted.refit().rotations[0], atol=1e-5)
+    np.testing.assert_allclose(pelvis, wanted.refit().pelvis[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1.5, 0, True, "3", None])
+def test_samples_are_a_whole_number(n: object) -> None:
+    with pytest.raises(DataError, match="whole number"):
+        InPose(None, {}).sample(recorded()[0], 1.7, n)  # type: ignore[arg-type]
 
 
 def test_noise_is_taken_out_over_time_as_dense_algebra_has_it() -> None:

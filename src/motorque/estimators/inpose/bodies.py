@@ -57,12 +57,23 @@ class Bodies:
 
     @cached_property
     def mean(self) -> Bodies:
-        """The mean of the samples, as one sample: the rotations nearest to all, and the mean place."""
+        """The mean of the samples, as one sample: the rotations nearest to all, and the mean place.
+
+        It misses the sensors a little, and its feet slip; see :meth:`refit`.
+        """
         if len(self.rotations) == 1:
             return self
         u, _, vt = np.linalg.svd(self.rotations.mean(axis=0))
         u[..., -1] *= np.linalg.det(u @ vt)[..., None]
         return replace(self, rotations=(u @ vt)[None], pelvis=self.pelvis.mean(axis=0)[None])
+
+    def refit(self) -> Bodies:
+        """The mean of the samples, moved to where it fits the sensors as each of them does, with feet on the ground:
+        what ``motorque sensors`` writes. :attr:`mean` alone does neither.
+        """
+        from motorque.estimators.inpose.inpose import refit  # it needs all that made these bodies
+
+        return refit(self)
 
     @cached_property
     def spread(self) -> Array:

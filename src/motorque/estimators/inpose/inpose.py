@@ -193,8 +193,8 @@ class InPose:
         Raises:
             DataError: Sensors or bones that can't be a person's, or numbers that can't be.
         """
-        if n < 1:
-            raise DataError(f"sampling: {n} samples can't be; give 1 or more")
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise DataError(f"sampling: {n!r:.60} samples can't be; give a whole number from 1 on")
         if not isinstance(sensors, Tracks):
             raise DataError(f"sampling: {sensors!r:.60} is no Tracks; read a file of them with mq.read_tracks")
         check_floor(floor)
@@ -352,7 +352,7 @@ def closed_by(turns: torch.Tensor, measured: Measured, settings: SamplingSetting
 def refit(drawn: Bodies) -> Bodies:
     """The mean of samples, moved to where it fits the sensors as each of them does; one sample."""
     mean = drawn.mean
-    if drawn.measured is None or len(drawn.rotations) == 1:
+    if drawn.measured is None or drawn.settings is None or len(drawn.rotations) == 1:
         return mean
     turns = finished(torch.tensor(mean.rotations), drawn.measured, drawn.settings).numpy()
     if not drawn.measured.there.any():
