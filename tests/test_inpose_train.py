@@ -168,6 +168,40 @@ def test_a_training_that_is_refused_leaves_no_settings(library: Library, tmp_pat
     assert everything(tmp_path / "run") == {"settings.json": b"before"}
 
 
+def test_options_that_a_training_was_not_begun_with_are_refused(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    train_prior([library.folder], run, SETTINGS, workers=0, watch_every=4, until=lambda done: done >= 5)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    command = ["train", "inpose", "--data", str(library.folder), "--out", str(run), "--resume"]
+    before, names = everything(run), sorted({m.subject for m in library.movements})
+    about = json.loads(before["settings.json"])
+    tested, watched = about["data"]["test"][0], about["data"]["validation"][0]
+    other = next(name for name in names if name != tested)
+    for option, own, given in (
+        ("--steps", "12", "99"),
+        ("--size", "tiny", "small"),
+        ("--batch", "4", "32"),
+        ("--seed", "0", "1"),
+        ("--minutes", "60", "5"),
+        ("--rate", "0.002", "0.001"),
+        ("--dropout", f"{TINY.dropout:g}", "0.7"),
+        ("--method", "inpose", "regression"),
+        ("--test", tested, other),
+        ("--validation", watched, tested),
+    ):
+        assert main([*command, option, given]) == 2
+        error = capsys.readouterr().err
+        assert f"begun with {option} {own}, not {given};" in error and error.count("\n") == 1
+    assert everything(run) == before
+    # The same, said again or as the training chose them, and what changes no step
+    same = ["--size", "tiny", "--steps", "12", "--batch", "4", "--rate", "2e-3", "--dropout", f"{TINY.dropout}"]
+    same += ["--test", tested, "--validation", watched, "--method", "inpose", "--seed", "0", "--minutes", "60"]
+    assert main([*command, *same, "--threads", "1", "--save-every", "9"]) == 0
+    assert load_checkpoint(run / "checkpoint")["step"] == 12  # type: ignore[index]
+
+
 COMMAND = [sys.executable, "-m", "motorque", "train", "inpose", "--size", "tiny", "--threads", "1", "--batch", "4"]
 
 

@@ -14,6 +14,8 @@ from motorque.progress import Progress
 
 ESTIMATORS = ("inpose",)
 METHODS = ("inpose", "bodiffusion-global", "bodiffusion-local", "regression")
+SETTINGS = ("method", "size", "steps", "minutes", "batch", "rate", "dropout", "test", "validation", "seed")
+"""Options that are a training's settings: it can't go on with other ones."""
 MOST_STEPS = 10**8
 LARGEST_SEED = 2**31 - 1
 
@@ -25,25 +27,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, type=check.output_path, metavar="RUN", help="the training's folder")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the training in RUN, with the settings it was begun with"
+        "--resume",
+        action="store_true",
+        help="go on with the training in RUN, as it was begun: options that differ are refused",
     )
     parser.add_argument(
         "--method",
         choices=METHODS,
-        default="inpose",
-        help="what is trained: the prior of InPose, or one that it is compared with, of the same data, steps and batch",
+        help="what is trained: inpose, the prior, by default; or what it is compared with, of the same data and steps",
     )
-    parser.add_argument(
-        "--size", choices=("small", "paper", "tiny"), default="small", help="of the network; small by default"
-    )
+    parser.add_argument("--size", choices=("small", "paper", "tiny"), help="of the network; small by default")
     parser.add_argument("--steps", type=count, metavar="N", help="number of steps; what fits into --minutes by default")
-    parser.add_argument("--minutes", type=positive, default=60.0, metavar="MIN", help="time for learning [min]; 60")
-    parser.add_argument("--batch", type=count, default=32, metavar="N", help="windows in a batch, by process; 32")
+    parser.add_argument("--minutes", type=positive, metavar="MIN", help="time for learning [min]; 60")
+    parser.add_argument("--batch", type=count, metavar="N", help="windows in a batch, by process; 32")
     parser.add_argument("--rate", type=positive, metavar="LR", help="highest learning rate; 2e-3, 1e-4 for paper")
     parser.add_argument("--dropout", type=share, metavar="P", help="share of values left out in learning; 0.1")
     parser.add_argument("--test", type=check.names, metavar="NAMES", help="subjects kept for tests: 02,06 …")
     parser.add_argument("--validation", type=check.names, metavar="NAMES", help="subjects that are only watched")
-    parser.add_argument("--seed", type=seed, default=0, metavar="K", help="of everything random; 0")
+    parser.add_argument("--seed", type=seed, metavar="K", help="of everything random; 0")
     parser.add_argument("--threads", type=count, metavar="N", help="of the network; one for each core by default")
     parser.add_argument(
         "--save-every", type=positive, default=5.0, metavar="MIN", help="minutes between checkpoints; 5"
@@ -100,23 +101,20 @@ def train(options: argparse.Namespace, journal: Journal, progress: Progress) -> 
     check_run(options)
     import torch
 
+    from motorque.estimators.inpose.begun import refuse_others
     from motorque.estimators.inpose.train import PriorTraining, train_prior
     from motorque.studies.inpose.recipes import RECIPES
     from motorque.training.ranks import ranks
 
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
-    training = PriorTraining(
-        size=options.size,
-        steps=options.steps,
-        minutes=options.minutes,
-        batch=options.batch,
-        rate=options.rate,
-        seed=options.seed,
-        test=options.test,
-        validation=options.validation,
-        method=options.method,
-        dropout=options.dropout,
-    )
+    given = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
+    if options.resume:
+
+        def rate(method: str, size: str) -> float | None:
+            return RECIPES[method].pace(size)[0] if method in RECIPES else None
+
+        refuse_others(options.out, given, rate=rate)
+    training = PriorTraining(**given)
     with ranks() as own:
 
         def tell(text: str) -> None:

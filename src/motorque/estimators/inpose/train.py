@@ -16,7 +16,7 @@ import torch
 
 import motorque
 from motorque.errors import DataError, FileFormatError, OutputError
-from motorque.estimators.inpose.begun import SETTINGS, asked_for
+from motorque.estimators.inpose.begun import SETTINGS, asked_for, read_settings
 from motorque.estimators.inpose.folds import Fold, default_split, split, subjects
 from motorque.estimators.inpose.library import (
     CONTENTS,
@@ -216,10 +216,10 @@ def _begun(run: Path, training: PriorTraining, resume: bool, journal: Journal) -
         journal.assume("there is no training to resume yet; it begins", str(run))
         return training
     try:
-        own = json.loads(settings.read_text())["training"]
+        own = read_settings(run)["training"]
         own = {**own, **{k: None if own[k] is None else tuple(own[k]) for k in ("test", "validation")}}
         return PriorTraining(**own)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (KeyError, TypeError) as error:
         raise FileFormatError(f"{settings}: holds no settings of a training ({error}); begin anew elsewhere") from None
 
 
