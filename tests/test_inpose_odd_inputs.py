@@ -163,6 +163,45 @@ def test_centimetres_or_inches_are_told_by_the_head_s_height_or_not_at_all() -> 
     np.testing.assert_allclose(found.positions, tracks.positions)
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize(("own", "others"), [("cm", "m"), ("mm", "m"), ("in", "m"), ("m", "cm"), ("m", "mm")])
+def test_one_sensor_in_another_unit_is_named(number: int, own: str, others: str) -> None:
+    """Converted as all are, bodies would be wrong without a word; a head in metres among hands in cm looks still."""
+    units, tracks = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254}, standing()
+    places = tracks.positions / units[others]
+    places[:, number] *= units[others] / units[own]
+    for some in ([0, 1, 2], sorted({0, number or 1})):
+        mixed = Tracks(tracks.times, tuple(NAMES[i] for i in some), places[:, some], tracks.rotations[:, some], "t.csv")
+        with pytest.raises(DataError, match=r"t.csv: places of .* look as if they were in") as error:
+            in_metres(mixed, REST, floor=0.0, journal=Journal())
+        one = f"places of {NAMES[number]} look as if they were in {own} and "
+        other = f"places of {NAMES[some[0] + some[-1] - number]} look as if they were in {others} and "
+        assert one in str(error.value) or (len(some) == 2 and other in str(error.value))
+        if one in str(error.value):
+            assert f"{NAMES[number]}'s multiplied by {units[own] / units[others]:.6g}" in str(error.value)
+
+
+def test_a_head_at_the_origin_is_no_sensor_of_another_unit() -> None:
+    """Centimetres from where the headset began, of somebody who hardly moves it; and what is said outright counts."""
+    tracks = standing()
+    places = 100 * (tracks.positions - tracks.positions[:1, :1]) + 0.1
+    places[:, 1:] *= 1 + 0.3 * np.sin(np.arange(60) / 10)[:, None, None]
+    journal = Journal()
+    in_metres(replace(tracks, positions=places), REST, journal=journal)
+    assert [n.text.split(",")[0] for n in journal.notices] == ["places are in cm"]
+    head = 100 * tracks.positions
+    head[:, 0] /= 100
+    with pytest.raises(DataError, match="or --units cm if all are"):
+        in_metres(replace(tracks, positions=head), REST, journal=Journal())
+    in_metres(replace(tracks, positions=head), REST, units="cm", journal=Journal())
+
+
+@pytest.mark.parametrize("unit", ["cm", "mm", "in"])
+def test_a_unit_that_makes_a_doll_of_somebody_is_refused(unit: str) -> None:
+    with pytest.raises(DataError, match=f"t.csv: in {unit}, .* which is nobody's; --units m would fit, or leave it"):
+        in_metres(standing(), REST, units=unit, journal=Journal())  # type: ignore[arg-type]
+
+
 def test_a_head_alone_in_inches_and_places_in_feet() -> None:
     tracks = standing()
     alone = Tracks(tracks.times, ("head",), tracks.positions[:, :1] / 0.0254, tracks.rotations[:, :1])

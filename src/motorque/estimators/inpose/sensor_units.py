@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.lost_tracking import without_spikes, without_stale
+from motorque.estimators.inpose.mixed_units import AT_ONE_PLACE, ELSEWHERE, FARTHER, odd_one
 from motorque.estimators.inpose.tree import HEAD, JOINTS, PARENTS, standing_length
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
@@ -19,10 +20,9 @@ Units = Literal["m", "cm", "mm", "in"]
 UNITS: dict[Units, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254}
 FOOT = 0.3048
 """A foot [m], in which nobody's places are taken, but are known."""
+KNOWN: dict[str, float] = {**{str(unit): metres for unit, metres in UNITS.items()}, "feet": FOOT}
+"""All units that places are recognised in [m]."""
 
-FARTHER = 1.3
-"""Two sensors whose usual distance is so many times what the bones between them allow are not in metres, or of
-somebody else."""
 NEARER = 0.15
 """The least share of what bones allow at which places are in centimetres or millimetres: nobody holds all sensors so
 near to each other throughout, but feet would, taken for centimetres."""
@@ -33,8 +33,8 @@ UPRIGHT = (0.45, 1.25)
 """Usual height of a head, in standing lengths, of people who sit or stand, by which they are told apart too."""
 HIGHEST = 4.0
 """A single sensor is lower [m]."""
-ELSEWHERE = 0.1
-"""How much farther than that two sensors may be [m]: joints of short bones are elsewhere in each skeleton."""
+TOO_NEAR = 0.1
+"""Share of what bones allow below which sensors are in no unit that somebody said; two hands may be held together."""
 HEAD_HEIGHT = (0.4, 1.3)
 """Usual height of a head over a floor at 0, in standing lengths, that a person's can be."""
 
@@ -52,16 +52,19 @@ def in_metres(
         journal: Where a conversion is recorded.
 
     Raises:
-        DataError: No unit makes them this person's, or more than one does.
+        DataError: No unit makes them this person's, or more than one does; or one sensor is in another than the others.
     """
     tracks = without_stale(tracks, journal=journal)
     if units is not None and units not in UNITS:
         raise DataError(f"units: there is no {units!r}; there are {', '.join(UNITS)}")
+    _check_one_unit(tracks, rest, units)
     if units is None:
         units = _units(tracks, rest, floor)
         if units != "m":
             word = "inches" if units == "in" else units
             journal.repair(f"places are in {word}, by how far sensors are apart; they were made metres", tracks.source)
+    else:
+        _check_told(tracks, rest, units)
     tracks = without_spikes(dataclasses.replace(tracks, positions=tracks.positions * UNITS[units]), journal=journal)
     pairs = _distances(tracks, rest)
     one, other, far, most = max(pairs, key=lambda pair: pair[2] - pair[3], default=("", "", 0.0, 0.0))
@@ -79,6 +82,46 @@ def in_metres(
             tracks.source,
         )
     return tracks
+
+
+def _check_one_unit(tracks: Tracks, rest: Array, units: Units | None) -> None:
+    """Refuse places of which one sensor's are in another unit than the others'.
+
+    Raises:
+        DataError: They are; the message names the sensor and what to multiply its places by.
+    """
+    if units is None and all(far <= FARTHER * most + ELSEWHERE for _, _, far, most in _distances(tracks, rest)):
+        return  # metres, of all of them
+    own = [JOINTS.index(name) for name in tracks.names]
+    reach = np.array([[_reach(rest, one, other) for other in own] for one in own])
+    odd = odd_one(tracks.positions, reach, KNOWN, units)
+    if odd is not None:
+        number, unit, others, alike = odd
+        name = tracks.names[number]
+        rest_of = "the others'" if len(tracks.names) > 2 else f"{tracks.names[1 - number]}'s"
+        raise DataError(
+            f"{tracks.source or 'tracks'}: places of {name} look as if they were in {unit} and {rest_of} in {others}; "
+            f"give one unit, such as with {name}'s multiplied by {KNOWN[unit] / KNOWN[others]:.6g}"
+            + (f", or --units {others} if all are" if alike and others in UNITS else "")
+        )
+
+
+def _check_told(tracks: Tracks, rest: Array, units: Units) -> None:
+    """Refuse a unit that somebody said in which all sensors are nearer to each other than anybody's.
+
+    Raises:
+        DataError: They are.
+    """
+    pairs = _distances(tracks, rest)
+    share = UNITS[units] * _share(pairs)
+    if pairs and share < (TOO_NEAR if "head" in tracks.names or len(tracks.names) > 2 else AT_ONE_PLACE):
+        one, other, far, most = max(pairs, key=lambda pair: pair[2])
+        fits = [unit for unit in UNITS if USUAL[0] <= UNITS[unit] * _share(pairs) <= USUAL[1]]
+        raise DataError(
+            f"{tracks.source or 'tracks'}: in {units}, {one} and {other} are usually {UNITS[units] * far:.2g} m apart, "
+            f"of {most:.3g} m that these bones let them be, which is nobody's; "
+            + (f"--units {' or '.join(fits)} would fit, or leave it out" if fits else "check the places")
+        )
 
 
 def _units(tracks: Tracks, rest: Array, floor: float | None) -> Units:
