@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.closing import log_vectors
@@ -21,6 +23,7 @@ from motorque.estimators.inpose.sensors import check_plausible
 from motorque.estimators.inpose.tree import JOINTS, THREE, columns, matrices
 from motorque.estimators.inpose.weights import save_weights
 from motorque.files.smpl_bones import read_bones
+from motorque.files.tracks import read_tracks
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
 from motorque.workflows.sensors import say_misses, sensors_step
@@ -161,6 +164,53 @@ def test_forearms_that_point_back_are_said() -> None:
     assert not journal.notices
     check_plausible(Tracks(np.arange(60) / 60, NAMES, places, turns.swapaxes(-1, -2)), journal=journal)
     assert "try --convention inverse or --t-pose" in journal.notices[0].text
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("left_hand", "no joint 'left_hand'; did you mean 'left_wrist'?"),
+        ("RightController", "did you mean 'right_wrist'?"),
+        ("l_hand", "did you mean 'left_wrist'?"),
+        ("hmd", "did you mean 'head'?"),
+        ("waist", "did you mean 'pelvis'?"),
+        ("rigth_wrist", "did you mean 'right_wrist'?"),
+    ],
+)
+def test_what_devices_call_sensors_is_told_as_joints(tmp_path: Path, names: str, said: str) -> None:
+    (tmp_path / "t.csv").write_text(f"time,{names}_px,{names}_py,{names}_pz\n0,1,2,3\n")
+    with pytest.raises(FileFormatError, match=re.escape(said)):
+        read_tracks(tmp_path / "t.csv")
+
+
+def test_frame_numbers_and_times_that_come_twice_are_told_as_such() -> None:
+    tracks, _, _ = recorded(60)
+    with pytest.raises(DataError, match="look like numbers of frames: divide them by the rows a second"):
+        at_60_hz(replace(tracks, times=np.arange(60) + 1.0), journal=Journal())
+    with pytest.raises(DataError, match="milliseconds: divide them by 1000"):
+        at_60_hz(replace(tracks, times=np.arange(60) * 10.0), journal=Journal())
+    with pytest.raises(DataError, match="at frame 3 .*leave out what comes twice, or write more digits"):
+        replace(tracks, times=tracks.times[[0, 1, 2, 2, *range(4, 60)]])
+    with pytest.raises(DataError, match="sort the frames by time"):
+        replace(tracks, times=tracks.times[::-1])
+
+
+def test_a_hand_that_was_copied_to_the_other_is_refused() -> None:
+    tracks, _, _ = recorded(60)
+    places = tracks.positions[:, [0, 1, 1]]
+    with pytest.raises(DataError, match="left_wrist and right_wrist are at the very same place; one was copied"):
+        in_metres(replace(tracks, positions=places), REST, journal=Journal())
+
+
+def test_quaternions_with_w_last_are_not_only_said_to_be_upside_down(tmp_path: Path) -> None:
+    tracks, _, _ = recorded(60)
+    last = {f"{n}_q": Rotation.from_matrix(tracks.rotations[:, i]).as_quat() for i, n in enumerate(NAMES)}
+    np.savez(tmp_path / "t.npz", time=tracks.times, **last)
+    with pytest.raises(DataError, match="put w first in quaternions, or with --up"):
+        check_plausible(read_tracks(tmp_path / "t.npz"), journal=Journal())
+    lies = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+    with pytest.raises(DataError, match="average; with --up"):  # z is up: another order would not help
+        check_plausible(replace(tracks, rotations=lies @ tracks.rotations), journal=Journal())
 
 
 def test_somebody_may_lie_if_what_is_up_is_told() -> None:

@@ -11,7 +11,7 @@ Columns, all of a joint's or only its place or only its rotation; joints are SMP
 =====================================  ============================================================================
 
 An empty cell or NaN is what was not measured. An archive has ``time`` [T] and either these names or ``<joint>_p``
-[T, 3], ``<joint>_q`` [T, 4], ``<joint>_r`` [T, 3, 3], ``<joint>_d`` [T, 6].
+[T, 3], ``<joint>_q`` [T, 4] (w, x, y, z: the real part first), ``<joint>_r`` [T, 3, 3], ``<joint>_d`` [T, 6].
 """
 
 from __future__ import annotations
@@ -43,6 +43,13 @@ PARTS = {
 }
 """Ends of columns by what they hold."""
 MOST_BYTES = 2**30
+DEVICES = {
+    **dict.fromkeys(("hand", "controller", "palm", "watch"), "wrist"),
+    **dict.fromkeys(("hmd", "headset", "glasses", "camera"), "head"),
+    **dict.fromkeys(("hips", "waist", "root"), "pelvis"),
+    "chest": "spine3",
+}
+"""What devices call sensors, and the joints that they are on."""
 OFF_UNIT = 0.05
 """How far the size of a quaternion or of a column may be from 1."""
 
@@ -76,7 +83,7 @@ def read_tracks(path: str | Path, *, journal: Journal | None = None) -> Tracks:
             continue
         joint = found["joint"]
         if joint not in TRACKED:
-            near = difflib.get_close_matches(joint, TRACKED, n=1)
+            near = _called(joint) or difflib.get_close_matches(joint, TRACKED, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"joints are {', '.join(TRACKED)}"
             raise FileFormatError(f"{path}: column {name!r}: there is no joint {joint!r}; {hint}")
         joints.setdefault(joint, {})[found["part"]] = values
@@ -102,6 +109,16 @@ def read_tracks(path: str | Path, *, journal: Journal | None = None) -> Tracks:
         return Tracks(times, names, positions, rotations, path.name)
     except DataError as error:
         raise FileFormatError(f"{path}: {error}") from None
+
+
+def _called(name: str) -> list[str]:
+    """The joint that a device's own word for a sensor means, if it is known."""
+    words = re.findall(r"left|right|[a-z]+", name.lower())
+    side = next((side for side in ("left", "right") if side in words or side[0] in words), None)
+    joint = next((DEVICES[word] for word in words if word in DEVICES), None)
+    if joint == "wrist":
+        return [f"{side}_wrist"] if side else ["left_wrist"]
+    return [joint] if joint else []
 
 
 def _whole(parts: dict[str, Array], name: str, kind: str, path: Path) -> Array:

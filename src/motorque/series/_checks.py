@@ -25,7 +25,7 @@ def as_times(times: object, what: str) -> Array:
         frame = int(np.flatnonzero(steps <= 0)[0]) + 1
         raise DataError(
             f"{what}: time does not increase at frame {frame} ({array[frame]:g} s after {array[frame - 1]:g} s); "
-            "sort the frames by time"
+            + ("sort the frames by time" if steps[frame - 1] else "leave out what comes twice, or write more digits")
         )
     return array
 

@@ -57,6 +57,8 @@ def at_60_hz(tracks: Tracks, *, delays: Mapping[str, float] | None = None, journ
             if SLOWEST <= 1 / (step * factor) <= FASTEST:
                 hint = f"they look like {name}: divide them by {1 / factor:g}"
                 break
+        if np.all(steps == np.round(steps)) and step == 1:
+            hint = "they look like numbers of frames: divide them by the rows a second to have seconds"
         raise DataError(f"{where}: {1 / step:.3g} rows a second can't be brought to 60; {hint}")
     try:
         check_pauses(times)

@@ -52,11 +52,18 @@ def in_metres(
         journal: Where a conversion is recorded.
 
     Raises:
-        DataError: No unit makes them this person's, or more than one does; or one sensor is in another than the others.
+        DataError: No unit makes them this person's, or more than one does; or one sensor is in another than the
+            others, or at the same place.
     """
     tracks = without_stale(tracks, journal=journal)
     if units is not None and units not in UNITS:
         raise DataError(f"units: there is no {units!r}; there are {', '.join(UNITS)}")
+    for one, other, far, _ in _distances(tracks, rest):
+        if far == 0:
+            raise DataError(
+                f"{tracks.source or 'tracks'}: {one} and {other} are at the very same place; one was copied to the "
+                "other, or nothing was measured: leave the columns of their places out"
+            )
     _check_one_unit(tracks, rest, units)
     if units is None:
         units = _units(tracks, rest, floor)

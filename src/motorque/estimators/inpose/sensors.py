@@ -125,8 +125,11 @@ def check_plausible(tracks: Tracks, *, up: Up | None = None, convention: Convent
         fits = [axis for axis, turn in _UPRIGHT.items() if up is None and (turn @ mean)[1] > np.cos(np.radians(TILTED))]
         text = f"the {lead}'s up axis is {angle:.0f}° from the world's on average"
         if fits:
+            first = (
+                "" if up is not None or convention != "smpl" or not _w_last(own) else "put w first in quaternions, or "
+            )
             raise DataError(
-                f"{where}: {text}; with --up {fits[0]} it would be upright, or give --t-pose or --convention, "
+                f"{where}: {text}; {first}with --up {fits[0]} it would be upright, or give --t-pose or --convention, "
                 "or --up y for somebody who lies"
             )
         journal.warn(f"{text}; if the person did not lie, the sensor sits otherwise: give --t-pose", where)
@@ -152,6 +155,13 @@ def check_plausible(tracks: Tracks, *, up: Up | None = None, convention: Convent
             f"convention, or sensors sit otherwise on the wrists; try {fitting}--t-pose",
             where,
         )
+
+
+def _w_last(turns: Array) -> bool:
+    """Whether rotations would be upright had their quaternions been written x, y, z, w and read as w, x, y, z."""
+    x, y, z, w = Rotation.from_matrix(turns[np.isfinite(turns[:, 0, 0])]).as_quat().T
+    again = Rotation.from_quat(np.stack([w, x, y, z], axis=-1)).as_matrix()
+    return bool(again[:, 1, 1].mean() > np.cos(np.radians(TILTED)))
 
 
 def _outward(tracks: Tracks) -> float:
