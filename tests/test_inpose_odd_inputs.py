@@ -16,7 +16,7 @@ from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.resample import resampled
 from motorque.estimators.inpose.sensor_times import at_60_hz
 from motorque.estimators.inpose.sensor_units import in_metres
-from motorque.estimators.inpose.sensors import measured_of
+from motorque.estimators.inpose.sensors import in_smpls_world, measured_of
 from motorque.estimators.inpose.tree import JOINTS
 from motorque.estimators.inpose.weights import save_weights
 from motorque.files.smpl_bones import read_bones, read_offsets
@@ -161,6 +161,31 @@ def test_centimetres_or_inches_are_told_by_the_head_s_height_or_not_at_all() -> 
             in_metres(other, REST, floor=None, journal=Journal())
     found = in_metres(other, REST, units="in", journal=Journal())
     np.testing.assert_allclose(found.positions, tracks.positions)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "said"),
+    [
+        ((0.25, -0.75, 0.1), (-0.25, -0.75, 0.1), "hands are far below the head"),
+        ((0.25, 0.4, 0.1), (-0.25, 0.4, 0.1), "hands are above the head"),
+        ((0.2, -0.2, 0.6), (-0.2, -0.2, 0.6), "hands are both before, behind or beside"),
+        ((0.5, 0.3, 0.0), (-0.3, -0.6, 0.0), "one hand is far above the other"),
+        ((0.65, -0.2, 0.0), (-0.65, -0.2, 0.0), ""),
+        ((0.55, -0.5, 0.1), (-0.55, -0.5, 0.1), ""),  # arms that sag by 30 degrees
+    ],
+)
+@pytest.mark.parametrize("unit", [1.0, 0.01])
+def test_a_t_pose_that_is_none_is_refused(
+    left: tuple[float, ...], right: tuple[float, ...], said: str, unit: float
+) -> None:
+    tracks = standing()
+    head = tracks.positions[:, :1]
+    places = np.concatenate([head, head + left, head + right], axis=1) / unit
+    if not said:
+        in_smpls_world(replace(tracks, positions=places), t_pose=0.5)
+        return
+    with pytest.raises(DataError, match=f"t.csv: nobody is in the T-pose at 0.5 s: {said}"):
+        in_smpls_world(replace(tracks, positions=places), t_pose=0.5)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

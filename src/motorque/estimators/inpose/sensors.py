@@ -40,6 +40,11 @@ LOW, HIGH, STANDS = 0.85, 1.12, 1.02
 bones' owner who stands, whose is at the third over the floor; in standing lengths. In 107 recordings, none of people
 who are tested, heads are half of the time above 0.92 to 1.06."""
 
+LOWERED, RAISED, ASLANT, ASIDE = 0.6, 0.3, 0.5, 0.5
+"""In shares of the span of hands, from which on nobody is in a T-pose: their middle below the head, above it, one hand
+above the other, and their middle aside from the head. By published proportions hands are 0.13 below in a T-pose, 0.58
+with arms 50° down."""
+
 _BODY = ("head", "pelvis", "spine1", "spine2", "spine3", "neck")
 _UPRIGHT: dict[Up, Array] = {
     "y": np.eye(3),
@@ -88,6 +93,7 @@ def _mounted(tracks: Tracks, time: float) -> Tracks:
     row = min(rows, key=lambda r: abs(float(tracks.times[r]) - time))
     pair = _pair(tracks)
     if pair is not None and tracks.there[row, list(pair)].all():
+        _check_arms(tracks, row, pair)
         x, _, z = tracks.positions[row, pair[0]] - tracks.positions[row, pair[1]]
         heading = np.arctan2(-z, x)
     else:
@@ -99,6 +105,31 @@ def _mounted(tracks: Tracks, time: float) -> Tracks:
     facing = Rotation.from_euler("y", heading).as_matrix()
     turns = tracks.rotations @ (tracks.rotations[row].swapaxes(-1, -2) @ facing)
     return dataclasses.replace(tracks, rotations=turns)
+
+
+def _check_arms(tracks: Tracks, row: int, wrists: tuple[int, int]) -> None:
+    """Refuse a T-pose in which arms hang, are raised or point forward, in whatever unit places are.
+
+    Raises:
+        DataError: It is none: rotations would be taken for arms to the sides that are elsewhere.
+    """
+    if "head" not in tracks.names or not tracks.names[wrists[0]].endswith("wrist"):
+        return
+    head, (left, right) = tracks.positions[row, tracks.names.index("head")], tracks.positions[row, list(wrists)]
+    span = max(float(np.linalg.norm(left - right)), 1e-9)
+    below, before = head - (left + right) / 2, np.hypot(*(head - (left + right) / 2)[[0, 2]])
+    faults = {
+        "hands are far below the head": below[1] > LOWERED * span,
+        "hands are above the head": below[1] < -RAISED * span,
+        "one hand is far above the other": abs(left[1] - right[1]) > ASLANT * span,
+        "hands are both before, behind or beside the head": before > ASIDE * span,
+    }
+    fault = next((text for text, found in faults.items() if found), None)
+    if fault is not None:
+        raise DataError(
+            f"{tracks.source or 'tracks'}: nobody is in the T-pose at {tracks.times[row]:g} s: {fault}; give the time "
+            "at which both arms are held out to the sides"
+        )
 
 
 def check_plausible(tracks: Tracks, *, up: Up | None = None, convention: Convention = "smpl", journal: Journal) -> None:
