@@ -13,7 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.closing import log_vectors
-from motorque.estimators.inpose.inpose import PAPER, USUAL, InPose, bones_of
+from motorque.estimators.inpose.given_bones import bones_of
+from motorque.estimators.inpose.inpose import PAPER, USUAL, InPose
 from motorque.estimators.inpose.long_sampling import Measured, through_gaps
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
@@ -250,8 +251,8 @@ def test_settings_that_can_not_be_are_one_line() -> None:
     tracks, _, _ = recorded(30)
     with pytest.raises(DataError, match="no 'inch'"):
         in_metres(tracks, REST, units="inch", journal=Journal())  # type: ignore[arg-type]
-    exact, height = bones_of(np.float32(1.6), sex="unknown", journal=Journal())  # type: ignore[arg-type]
-    assert height == pytest.approx(1.6) and exact.shape == (24, 3)
+    bones = bones_of(np.float32(1.6), sex="unknown", journal=Journal())  # type: ignore[arg-type]
+    assert bones.height == pytest.approx(1.6) and bones.rest.shape == (24, 3)
 
 
 @pytest.mark.parametrize(
