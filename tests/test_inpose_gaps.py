@@ -11,10 +11,11 @@ import torch
 import motorque as mq
 from motorque.estimators.inpose.bodies import pelvis_of
 from motorque.estimators.inpose.closing import exp_vectors, log_vectors
-from motorque.estimators.inpose.gap_ends import gap_ends, gaps, without_jumps
+from motorque.estimators.inpose.gap_ends import gap_ends, without_jumps
 from motorque.estimators.inpose.inpose import USUAL, drawn_from
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import HEAD, LEFT_WRIST, RATE, THREE, columns, global_rotations, places, resting
+from motorque.signals.runs import runs_of
 from motorque.synthesis.smpl_walk import smpl_walk
 
 BONES = 22
@@ -80,7 +81,7 @@ def test_frames_without_a_lost_sensor_stay_and_rotations_go_on() -> None:
 def test_gaps_of_any_length_lead_from_one_side_to_the_other(frames: int) -> None:
     lost = np.zeros(frames + 20, dtype=bool)
     lost[10 : 10 + frames] = True
-    assert gaps(lost) == [(10, 9 + frames)]
+    assert runs_of(lost) == [slice(10, 10 + frames)]
     one, other = gap_ends(lost, 10, 9 + frames)
     for end, far in ((one, other), (other, one)):
         share = end.shares[end.inner - 10]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from motorque.errors import DataError
 from motorque.fitting.contact_detection import Contact, detect_contact
 from motorque.fitting.contact_points import SIDES, ContactPoints, contact_points
-from motorque.fitting.load_checks import long_only, runs_of, spans
+from motorque.fitting.load_checks import long_only, spans
 from motorque.fitting.load_sharing import (
     BodyWrench,
     outside_distance,
@@ -25,6 +25,7 @@ from motorque.mechanics.kinematics import BodyPoses
 from motorque.mechanics.twists import JointAxes
 from motorque.series import Load, Loads, Motion
 from motorque.signals import NaturalSpline, butterworth
+from motorque.signals.runs import runs_of
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 Array = NDArray[np.float64]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from motorque.fitting.feet import SIDE_NAMES, Foot, find_feet
 from motorque.journal import Journal
 from motorque.series import Load, Loads
+from motorque.signals.runs import runs_of
 from motorque.skeleton.skeleton import Skeleton
 
 Array = NDArray[np.float64]
@@ -28,12 +29,6 @@ def contacts(load: Load) -> list[slice]:
     """Runs of frames in which a plate is loaded and has a point."""
     loaded = (load.force[:, 1] > LOADED) & np.isfinite(load.point).all(axis=1)
     return runs_of(loaded)
-
-
-def runs_of(mask: NDArray[np.bool_]) -> list[slice]:
-    """Runs of true frames as slices."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def misplaced(loads: Loads, feet: tuple[Foot, Foot]) -> list[tuple[Load, list[slice], float, float]]:

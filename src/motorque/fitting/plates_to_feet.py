@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from motorque.files.plate_columns import split_sides
 from motorque.fitting.feet import Foot, find_feet
-from motorque.fitting.load_checks import BRIEF, FAR, LOADED, check_loads, contacts, misplaced, runs_of, spans
+from motorque.fitting.load_checks import BRIEF, FAR, LOADED, check_loads, contacts, misplaced, spans
 from motorque.journal import Journal
 from motorque.series import Load, Loads
+from motorque.signals.runs import runs_of
 from motorque.skeleton.skeleton import Skeleton
 
 Array = NDArray[np.float64]

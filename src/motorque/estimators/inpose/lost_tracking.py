@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
+from motorque.signals.runs import runs_of
 
 Array = NDArray[np.float64]
 
@@ -108,8 +109,7 @@ def _runs(tracks: Tracks, number: int) -> list[tuple[int, int]]:
     flat = np.concatenate([tracks.positions[:, number], tracks.rotations[:, number].reshape(-1, 9)], axis=-1)
     some = np.isfinite(flat).any(axis=-1)
     same = ((flat[1:] == flat[:-1]) | (np.isnan(flat[1:]) & np.isnan(flat[:-1]))).all(axis=-1) & some[1:]
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], same.astype(int), [0]])))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return [(run.start, run.stop) for run in runs_of(same)]
 
 
 def _others(places: Array, number: int) -> float:

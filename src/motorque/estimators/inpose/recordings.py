@@ -25,6 +25,7 @@ from motorque.fitting.smpl_from_bones import joint_centres, poses_from_bones, so
 from motorque.journal import Journal
 from motorque.progress import Progress, silent
 from motorque.series.bones import BoneMotion
+from motorque.signals.runs import runs_of
 from motorque.synthesis.motion_library import without_rest_pose
 from motorque.synthesis.motion_sources import BALL_HEIGHT, standing_factor
 
@@ -231,8 +232,7 @@ def _thinned(bones: BoneMotion) -> BoneMotion:
 
 def _runs(known: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Stretches of two frames or more that were seen: first frame and the one after the last."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2) if b - a >= 2]
+    return [(run.start, run.stop) for run in runs_of(known) if run.stop - run.start >= 2]
 
 
 def _own_lengths(recordings: list[Recording]) -> list[Recording]:

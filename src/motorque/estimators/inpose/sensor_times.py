@@ -16,6 +16,7 @@ from motorque.estimators.inpose.resample import check_pauses
 from motorque.estimators.inpose.tree import RATE
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
+from motorque.signals.runs import runs_of
 
 Array = NDArray[np.float64]
 
@@ -148,8 +149,7 @@ def _say_gaps(tracks: Tracks, journal: Journal) -> None:
             if there.any() and not there.all():
                 alike.setdefault(there.tobytes(), (there, []))[1].append((name, what))
     for there, lost in alike.values():
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], (~there).astype(int), [0]])))
-        gaps = [(tracks.times[a], (b - a) / RATE) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+        gaps = [(tracks.times[gap.start], (gap.stop - gap.start) / RATE) for gap in runs_of(~there)]
         longest = max(gaps, key=lambda gap: gap[1])
         also = f", the longest of {len(gaps)} gaps" if len(gaps) > 1 else ""
         verb = "is" if len(lost) == 1 else "are"

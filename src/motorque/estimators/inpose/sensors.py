@@ -117,12 +117,12 @@ def _check_arms(tracks: Tracks, row: int, wrists: tuple[int, int]) -> None:
         return
     head, (left, right) = tracks.positions[row, tracks.names.index("head")], tracks.positions[row, list(wrists)]
     span = max(float(np.linalg.norm(left - right)), 1e-9)
-    below, before = head - (left + right) / 2, np.hypot(*(head - (left + right) / 2)[[0, 2]])
+    aside, below, ahead = head - (left + right) / 2
     faults = {
-        "hands are far below the head": below[1] > LOWERED * span,
-        "hands are above the head": below[1] < -RAISED * span,
+        "hands are far below the head": below > LOWERED * span,
+        "hands are above the head": below < -RAISED * span,
         "one hand is far above the other": abs(left[1] - right[1]) > ASLANT * span,
-        "hands are both before, behind or beside the head": before > ASIDE * span,
+        "hands are both before, behind or beside the head": np.hypot(aside, ahead) > ASIDE * span,
     }
     fault = next((text for text, found in faults.items() if found), None)
     if fault is not None:
