@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 
-from motorque.estimators.inpose.inpose import PAPER, USUAL, drawn_from
+from motorque.estimators.inpose.drawing import PAPER, USUAL, drawn_from
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.network import SIZES, PriorNetwork, count_weights
 from motorque.estimators.inpose.tree import SLIDE, THREE, columns, global_rotations, places, resting

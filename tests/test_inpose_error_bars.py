@@ -16,6 +16,7 @@ from motorque.estimators.inpose import calibration
 from motorque.estimators.inpose.bodies import Bodies
 from motorque.estimators.inpose.calibration import errors_of, main, widening
 from motorque.estimators.inpose.closing import exp_vectors
+from motorque.estimators.inpose.drawing import FAST, PAPER, USUAL
 from motorque.estimators.inpose.error_bars import (
     ANY,
     BAND,
@@ -28,7 +29,7 @@ from motorque.estimators.inpose.error_bars import (
     within_reach,
 )
 from motorque.estimators.inpose.folds import CMU_TEST
-from motorque.estimators.inpose.inpose import FAST, PAPER, USUAL, InPose
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import HEAD, JOINTS, PARENTS, THREE, columns, global_rotations, places, resting
 from motorque.estimators.inpose.weights import save_weights

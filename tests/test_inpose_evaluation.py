@@ -13,7 +13,7 @@ import torch
 from inpose_people import people_library
 from motorque.cli import main
 from motorque.errors import DataError
-from motorque.estimators.inpose.inpose import FAST
+from motorque.estimators.inpose.drawing import FAST
 from motorque.estimators.inpose.library import Library
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.train import PriorTraining, train_prior

@@ -16,10 +16,11 @@ from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose import contact_guidance
 from motorque.estimators.inpose.closing import exp_vectors
 from motorque.estimators.inpose.contact_chance import SOLES, Sample, chances, looks, sole_heights, unit_length, weights
-from motorque.estimators.inpose.contact_guidance import FeetSettings, planted
+from motorque.estimators.inpose.contact_guidance import FeetSettings, planted, stances
 from motorque.estimators.inpose.contact_learning import main as learn
 from motorque.estimators.inpose.contact_learning import regression
-from motorque.estimators.inpose.inpose import FAST, USUAL, InPose
+from motorque.estimators.inpose.drawing import FAST, USUAL
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.library import make_library
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE, THREE, places
@@ -151,14 +152,14 @@ def test_the_foot_that_stands_is_told_from_the_one_that_does_not() -> None:
 
 
 def test_legs_that_were_moved_off_come_back() -> None:
-    """Half of the error goes, and four fifths of the slipping and of the sinking."""
+    """Two fifths of the error go, and three quarters of the slipping, and half of the sinking beyond a centimetre."""
     turns, pelvis, stands = walk()
     points, given = points_of(turns, pelvis), perturbed(turns)
     found = planted(torch.tensor(given)[None], measured(points))[0].numpy()
     assert off_legs(given, points) > 0.04 and slides(given, points, stands) > 0.25 and sinks(given, points) > 0.005
-    assert off_legs(found, points) < 0.5 * off_legs(given, points)
-    assert slides(found, points, stands) < 0.2 * slides(given, points, stands)
-    assert sinks(found, points) < 0.2 * sinks(given, points)
+    assert off_legs(found, points) < 0.6 * off_legs(given, points)
+    assert slides(found, points, stands) < 0.25 * slides(given, points, stands)
+    assert sinks(found, points) < 0.5 * sinks(given, points)
     np.testing.assert_allclose(found @ found.swapaxes(-1, -2), np.broadcast_to(np.eye(3), found.shape), atol=1e-9)
     above = [j for j in range(22) if j not in LEGS and j not in (0, 3, 6, 9)]
     assert np.array_equal(found[:, above], given[:, above])
@@ -204,6 +205,45 @@ def test_a_hop_that_the_head_does_not_make_is_taken_back() -> None:
     found = planted(torch.tensor(given)[None], measured(points))[0].numpy()
     rise = [float((placed(x, points) - points)[:, [7, 8], 1].max()) for x in (given, found)]
     assert rise[0] > 0.035 and rise[1] < 0.5 * rise[0]
+
+
+def bent(frames: int, thigh: float, shank: float) -> np.ndarray:
+    """Somebody who stands with legs bent forward at the hip and back at the knee [rad], flat feet: rotations."""
+    turns = np.tile(np.eye(3), (frames, 22, 1, 1))
+    for joint, angle in ((1, -thigh), (2, -thigh), (4, shank), (5, shank)):
+        turns[:, joint] = exp_vectors(torch.tensor([angle, 0.0, 0.0])).numpy()
+    return turns
+
+
+def test_feet_that_sink_are_lifted_by_legs_alone() -> None:
+    """A sample that stands straight where the person crouches by 10 cm: all but 5 go, knees bend, the trunk stays."""
+    true = bent(120, 0.5, 0.5)
+    pelvis = np.zeros((120, 3))
+    pelvis[:, 1] = sole_heights(REST)[0] - points_of(true, pelvis)[0, 7, 1]
+    points, given = points_of(true, pelvis), bent(120, 0.05, 0.05)
+    found = planted(torch.tensor(given)[None], measured(points))[0].numpy()
+    deep = [float((sole_heights(REST) - placed(x, points)[:, SOLES, 1]).mean()) for x in (given, found)]
+    assert deep[0] > 0.09 and deep[1] < 0.05
+    trunk = [JOINTS.index(name) for name in ("pelvis", "spine1", "spine2", "spine3")]
+    assert angles(found, given)[:, trunk].max() < 0.1
+    assert off_legs(found, points) < 0.7 * off_legs(given, points)
+
+
+def test_who_stands_may_be_told() -> None:
+    """A right foot that is said to stand throughout goes less than one that is said not to."""
+    turns, pelvis, _ = walk()
+    points = points_of(turns, pelvis)
+    each = np.tile([0.0, 0.0, 1.0, 1.0], (len(turns) - 1, 1))
+    found = [planted(torch.tensor(turns)[None], measured(points), stands=told)[0].numpy() for told in (each, 0 * each)]
+    speed = [np.linalg.norm(np.diff(placed(x, points)[:, [7, 8]], axis=0), axis=-1).mean(axis=0) for x in found]
+    assert speed[0][1] < 0.95 * speed[1][1] and speed[0][0] == pytest.approx(speed[1][0], rel=0.02)
+    own = stances(torch.tensor(turns)[None], measured(points))
+    assert own is not None and own.shape == each.shape
+    np.testing.assert_array_equal(
+        planted(torch.tensor(turns)[None], measured(points), stands=own),
+        planted(torch.tensor(turns)[None], measured(points)),
+    )
+    assert stances(torch.tensor(turns)[None], measured(points, placed=False)) is None
 
 
 def test_size_does_not_matter() -> None:
@@ -256,9 +296,10 @@ def test_few_frames_are_enough(frames: int) -> None:
 def planting(frames: int) -> contact_guidance._Planting:
     turns, pelvis, _ = walk(frames)
     told = measured(points_of(turns, pelvis))
-    rest = REST / unit_length(REST)
-    head, there = contact_guidance._head(told)
-    return contact_guidance._Planting(perturbed(turns), head, there, told.seen.numpy(), rest, FeetSettings())
+    given = perturbed(turns)
+    stands, person = stances(torch.tensor(given)[None], told), contact_guidance._Person(told)
+    assert stands is not None
+    return contact_guidance._Planting(given, person, told.seen.numpy(), stands, FeetSettings())
 
 
 def test_slopes_are_those_of_finite_differences() -> None:
@@ -268,7 +309,7 @@ def test_slopes_are_those_of_finite_differences() -> None:
     for number in range(count - 1):
         angles = np.zeros((4, count))
         angles[:, number] = 1e-6
-        moved = (one.points(one.turned(angles)) - one.points(one.turned(-angles))) / 2e-6
+        moved = (one.person.points(one.turned(angles)) - one.person.points(one.turned(-angles))) / 2e-6
         np.testing.assert_allclose(slopes[..., number], moved, atol=1e-8)
 
 
@@ -276,9 +317,11 @@ def test_a_step_goes_to_the_least_cost() -> None:
     """The cost written down without blocks or bands: no way from where a step arrives leads down."""
     one = planting(7)
     count = len(one.spread)
-    points, slopes = one.points(one.given), one.slopes(one.given)
+    points, slopes = one.person.points(one.given), one.slopes(one.given)
     slip, floor = one.counted(points, np.zeros(7))
     assert slip.max() > 1 and floor.max() > 1
+    upward, sunk = slopes[:, :, 1].copy(), points[..., 1] < one.person.heights
+    upward[..., :-1] *= ~(sunk[..., None] & one.trunk[:-1])  # what sinks tells of legs alone
     found = one.step(one.given, np.zeros((7, count)))
 
     def cost(angles: np.ndarray) -> float:
@@ -287,7 +330,7 @@ def test_a_step_goes_to_the_least_cost() -> None:
         total = float(((np.square(angles).sum(axis=0) + one.slow**4 * second) / power).sum())
         legs = points + np.einsum("tpxn,tn->tpx", slopes[..., ~one.trunk], angles[:, ~one.trunk])
         total += float((slip[..., None] * np.square(np.diff(legs, axis=0))).sum())
-        over = points[..., 1] + np.einsum("tpn,tn->tp", slopes[:, :, 1], angles) - one.heights
+        over = points[..., 1] + np.einsum("tpn,tn->tp", upward, angles) - one.person.heights
         return total + float((floor * over**2).sum())
 
     best = cost(found)

@@ -11,8 +11,8 @@ import torch
 import motorque as mq
 from motorque.estimators.inpose.bodies import pelvis_of
 from motorque.estimators.inpose.closing import exp_vectors, log_vectors
+from motorque.estimators.inpose.drawing import USUAL, drawn_from
 from motorque.estimators.inpose.gap_ends import gap_ends, without_jumps
-from motorque.estimators.inpose.inpose import USUAL, drawn_from
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import HEAD, LEFT_WRIST, RATE, THREE, columns, global_rotations, places, resting
 from motorque.signals.runs import runs_of
@@ -40,7 +40,7 @@ def test_no_joint_jumps_where_a_sensor_is_lost_or_found(lost: tuple[int, ...]) -
     seen = whole.seen.clone()
     seen[30:150, list(lost)] = False
     measured = replace(whole, seen=seen, there=seen)
-    turns, *_ = drawn_from(mq.InPose.load().network, measured, USUAL, seeds=[0])
+    turns = drawn_from(mq.InPose.load().network, measured, USUAL, seeds=[0]).turns
     pelvis = pelvis_of(turns[0].numpy(), measured, measured.rest.double().numpy())
     found = places(
         torch.tensor(columns(turns[0].double().numpy())),

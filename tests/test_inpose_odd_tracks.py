@@ -13,8 +13,9 @@ from scipy.spatial.transform import Rotation
 
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.closing import log_vectors
+from motorque.estimators.inpose.drawing import PAPER, USUAL
 from motorque.estimators.inpose.given_bones import bones_of
-from motorque.estimators.inpose.inpose import PAPER, USUAL, InPose
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.long_sampling import Measured, through_gaps
 from motorque.estimators.inpose.network import TINY, PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of

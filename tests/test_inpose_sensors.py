@@ -13,7 +13,8 @@ from inpose_people import person, standing_weights
 from motorque.cli import main
 from motorque.errors import DataError, FileFormatError, MotorqueError
 from motorque.estimators.inpose.closing import closed, exp_vectors, log_vectors
-from motorque.estimators.inpose.inpose import FAST, InPose, SamplingSettings, refit
+from motorque.estimators.inpose.drawing import FAST, SamplingSettings, refit
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.long_sampling import Measured, sample_recording, starts
 from motorque.estimators.inpose.noisy_places import left_over, smoothed
 from motorque.estimators.inpose.sensor_times import at_60_hz

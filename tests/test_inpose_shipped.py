@@ -9,8 +9,9 @@ import torch
 from safetensors import safe_open
 
 import motorque as mq
+from motorque.estimators.inpose.drawing import FAST, USUAL, drawn_from
 from motorque.estimators.inpose.folds import CMU_TEST, CMU_VALIDATION
-from motorque.estimators.inpose.inpose import FAST, SHIPPED, USUAL, drawn_from
+from motorque.estimators.inpose.inpose import SHIPPED
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import THREE, columns, global_rotations, places, resting
 from motorque.studies.inpose.measures import measures
@@ -45,7 +46,7 @@ def test_a_walk_is_found_from_three_sensors_better_than_by_inverse_kinematics() 
     seen, turns, pelvis = walker()
     prior = mq.InPose.load()
     ik = measures(turns, MeanPose("", prior.network).pose(seen, seed=0), seen.rest, pelvis)
-    found, *_ = drawn_from(prior.network, seen, USUAL, seeds=[0])
+    found = drawn_from(prior.network, seen, USUAL, seeds=[0]).turns
     ours = measures(turns, found[0], seen.rest, pelvis)
     assert ours.mpjpe < 6.0, ours
     assert ours.mpjpe < 0.8 * ik.mpjpe and ours.lpe < 0.7 * ik.lpe, (ours, ik)
@@ -56,6 +57,6 @@ def test_a_person_of_any_size_has_the_same_pose() -> None:
     seen, *_ = walker()
     small = Measured(seen.columns6, seen.seen, 0.6 * seen.points, seen.there, 0.6 * seen.rest, True)
     network = mq.InPose.load().network
-    one, other = (drawn_from(network, given, FAST, seeds=[0])[0][0] for given in (seen, small))
+    one, other = (drawn_from(network, given, FAST, seeds=[0]).turns[0] for given in (seen, small))
     angle = torch.arccos((((one.mT @ other).diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2).clamp(-1, 1))
     assert float(angle.mean().rad2deg()) < 2.0  # noise of places is told in metres

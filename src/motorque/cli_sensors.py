@@ -180,7 +180,7 @@ def sensors(options: argparse.Namespace, journal: Journal, progress: Progress) -
             raise OutputError(
                 f"{options.tracks}: is an input and would be overwritten; choose another folder with --out"
             )
-    from motorque.estimators.inpose.inpose import PAPER, USUAL
+    from motorque.estimators.inpose.drawing import PAPER, USUAL
     from motorque.workflows.sensors import sensors_step
 
     settings = PAPER if options.paper else USUAL

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 import motorque
 from motorque.errors import DataError
 from motorque.estimators.inpose.bodies import Bodies
-from motorque.estimators.inpose.inpose import USUAL, InPose, SamplingSettings, refit
+from motorque.estimators.inpose.drawing import USUAL, SamplingSettings, refit
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.sensor_units import Units
 from motorque.estimators.inpose.sensors import Convention
 from motorque.estimators.inpose.tree import JOINTS, RATE

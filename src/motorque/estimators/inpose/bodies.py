@@ -36,6 +36,8 @@ class Bodies:
         measured: What sensors said, in these bodies' world.
         settings: How they were sampled.
         rest_std: How sure the bone that ends in each joint is [m], shape [22], where bones were found.
+        stands: How likely the left ankle, the left ball of the foot and the right ones stand between frames, shape
+            [T - 1, 4], where feet were put on the ground.
     """
 
     times: Array
@@ -48,6 +50,7 @@ class Bodies:
     measured: Measured | None = None
     settings: Any = None
     rest_std: Array | None = None
+    stands: Array | None = None
 
     @property
     def positions(self) -> Array:
@@ -71,7 +74,7 @@ class Bodies:
         """The mean of the samples, moved to where it fits the sensors as each of them does, with feet on the ground:
         what ``motorque sensors`` writes. :attr:`mean` alone does neither.
         """
-        from motorque.estimators.inpose.inpose import refit  # it needs all that made these bodies
+        from motorque.estimators.inpose.drawing import refit  # it needs all that made these bodies
 
         return refit(self)
 

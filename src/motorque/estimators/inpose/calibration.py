@@ -23,9 +23,10 @@ from scipy.optimize import minimize_scalar
 import motorque
 from motorque.errors import DataError
 from motorque.estimators.inpose.bodies import Bodies, pelvis_of
+from motorque.estimators.inpose.drawing import USUAL, SamplingSettings, drawn_from, refit
 from motorque.estimators.inpose.error_bars import BAND, FREE, GROUPS, KINDS, TABLE, fingerprint
 from motorque.estimators.inpose.folds import default_split
-from motorque.estimators.inpose.inpose import USUAL, InPose, SamplingSettings, drawn_from, refit
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.learned_tables import learn_table
 from motorque.estimators.inpose.library import Library, Movement
 from motorque.estimators.inpose.long_sampling import Measured
@@ -103,12 +104,17 @@ def errors_of(
     seen = torch.zeros(true.shape[:2], dtype=torch.bool)
     seen[:, list(sensors)] = True
     measured = Measured(true.float(), seen, points.float(), seen, rest.float(), placed=True)
-    turns, measured, settings = drawn_from(
-        prior.network, measured, settings, seeds=[seed + number for number in range(samples)]
-    )
-    pelvis = np.stack([pelvis_of(sample, measured, rest.numpy(), root=settings.root) for sample in turns.numpy()])
+    found = drawn_from(prior.network, measured, settings, seeds=[seed + number for number in range(samples)])
+    turns = found.turns.numpy()
+    pelvis = np.stack([pelvis_of(sample, found.measured, rest.numpy(), root=settings.root) for sample in turns])
     drawn = Bodies(
-        np.arange(len(true)) / RATE, turns.numpy(), pelvis, rest.numpy(), measured=measured, settings=settings
+        np.arange(len(true)) / RATE,
+        turns,
+        pelvis,
+        rest.numpy(),
+        measured=found.measured,
+        settings=found.settings,
+        stands=found.stands,
     )
     mean = refit(drawn)
     return Errors(

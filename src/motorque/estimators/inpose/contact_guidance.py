@@ -1,14 +1,19 @@
 """Feet on the ground: legs and trunk of samples moved so that a foot that stands stays where it is, on the floor.
 
-The head's way is measured, so forward kinematics put a sample's feet into the world. Nobody's feet are under the floor,
-one that stands is on it, and it does not slip; which one stands is only likely
-(:mod:`motorque.estimators.inpose.contact_chance`), and what does not look like standing counts for little: feet in the
-air, and feet on stairs. The most likely movement near a sample is found for all frames at once with Gauss and Newton's
-steps; its turns change slowly, so that the equations are banded and a frame costs the same in any recording.
+The head's way is measured, so forward kinematics put a sample's feet into the world. Nobody's feet are deep under the
+floor, one that stands is not over it, and it does not slip; which one stands is only likely
+(:mod:`motorque.estimators.inpose.contact_chance`), and what does not look like standing counts for little. The most
+likely movement near a sample is found for all frames at once with Gauss and Newton's steps; its turns change slowly, so
+that the equations are banded and a frame costs the same in any recording.
 
 Turns are those that move feet: of trunk and pelvis, of each thigh, shank and foot about the axis of the knees, and of
 whole legs about the vertical and about the way ahead. What the trunk is off by is rather the same for seconds, what
-legs are off by is not: that a foot slips tells of legs alone, and that all feet are too high or low of the trunk too.
+legs are off by is not: that a foot slips tells of legs alone. That one which stands hovers tells of the trunk too. That
+one sinks is mostly a crouch that the sample makes too little of: legs bend until it is 3 cm under the floor, the trunk
+stays. Of what is shallower nobody knows the cause, and on people whom the prior does not know mending it was worse than
+leaving it.
+
+Where the head is higher than when it stands, people climb, jump, or walk on what is higher: nothing pulls feet down.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from motorque.errors import DataError
-from motorque.estimators.inpose.contact_chance import Sample, chances, from_head, sole_heights, unit_length
+from motorque.estimators.inpose.contact_chance import SOLES, Sample, chances, from_head, sole_heights, unit_length
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE
 
@@ -38,10 +43,11 @@ class FeetSettings:
     Args:
         slip: Standard deviation of the speed of a standing point from frame to frame, in each direction [m/s].
         fast: Speed about which a point rather does not stand [m/s].
-        floor: Standard deviation of a standing point's height in a frame [m].
+        floor: Standard deviation of how far a standing point is over the floor in a frame [m].
         level: The same of what all heights of a recording are off by for about a second: floor, shoes, bones [m].
-        step: Height about which a point rather stands on something else than the floor [m].
-        under: Standard deviation of how far a point is under the floor [m], from 1 cm on.
+        step: Height over the floor from which on a point rather goes through the air than that it does not slip [m].
+        high: By how much the head is higher than when it stands, where feet are rather not on the floor [m].
+        under: Standard deviation of how far any point is under the floor [m], from 3 cm on.
         rounds: Gauss and Newton's steps.
 
     Raises:
@@ -50,14 +56,15 @@ class FeetSettings:
 
     slip: float = 0.5
     fast: float = 0.8
-    floor: float = 0.02
+    floor: float = 0.03
     level: float = 0.02
-    step: float = 0.06
-    under: float = 0.01
+    step: float = 0.1
+    high: float = 0.04
+    under: float = 0.1
     rounds: int = 4
 
     def __post_init__(self) -> None:
-        sizes = (self.slip, self.fast, self.floor, self.level, self.step, self.under)
+        sizes = (self.slip, self.fast, self.floor, self.level, self.step, self.high, self.under)
         if min(sizes) <= 0 or self.rounds < 1:
             raise DataError("feet: speeds and lengths must be above zero, and one round be done at least")
 
@@ -71,6 +78,7 @@ class _Turn:
     spread: float  # standard deviation [rad]: of samples' errors on watched people
     frames: float  # over which it changes
     trunk: bool = False
+    crouch: float = 0.0  # what a straight leg is bent by to see how it shortens [rad]: straight it does not at first
 
 
 def _turns() -> tuple[_Turn, ...]:
@@ -81,37 +89,58 @@ def _turns() -> tuple[_Turn, ...]:
     found += [_Turn(of("pelvis"), axis, 0.05, 30.0, True) for axis in range(3)]
     for side in ("left", "right"):
         leg = of(f"{side}_hip", f"{side}_knee", f"{side}_ankle", f"{side}_foot")
-        found += [_Turn(leg[:1], 0, 0.22, 6.0), _Turn(leg[1:], 0, 0.22, 6.0), _Turn(leg[2:], 0, 0.15, 6.0)]
+        found += [_Turn(leg[:1], 0, 0.22, 6.0, crouch=-_BEND), _Turn(leg[1:], 0, 0.22, 6.0, crouch=_BEND)]
+        found += [_Turn(leg[2:], 0, 0.15, 6.0, crouch=-_BEND)]
         found += [_Turn(leg, 1, 0.2, 6.0), _Turn(leg, 2, 0.13, 6.0)]
     return tuple(found)
 
 
+_BEND = 0.2  # rad; 0.1 to 0.4 do as well
 TURNS = _turns()
 _LEVEL = 60.0  # frames over which what heights are off by changes
 _SURE = 0.01  # rad: by how much a turn may move a joint whose rotation is measured
 _ELSEWHERE = 0.1  # how likely a point that seems to stand high over the floor does: on stairs, not in the air
-_OVER = 0.01  # how far under the floor a point may be for nothing [unit lengths]
+_DEEP = 0.03  # how far under the floor a point may be for nothing [unit lengths]
+_HEIGHT = 30.0  # frames: so long before and after a head that is too high feet may be elsewhere too
 
 
-def planted(turns: Tensor, measured: Measured, settings: FeetSettings = FeetSettings()) -> Tensor:
+def planted(
+    turns: Tensor,
+    measured: Measured,
+    settings: FeetSettings = FeetSettings(),
+    *,
+    stands: Array | None = None,
+) -> Tensor:
     """Samples with their feet on the ground.
 
     Args:
         turns: Samples' global rotations, shape [n, T, 22, 3, 3].
         measured: What sensors say; the head over a floor at y = 0, or there is nothing to go by.
         settings: How.
+        stands: The chance that points stand, if it is known better than from how each sample moves, shape [T - 1, 4].
 
     Returns:
         Rotations of the same shape; those given, if :func:`can_stand` says no.
     """
     if not can_stand(measured):
         return turns
-    rest = measured.rest.double().numpy()
-    rest = rest / unit_length(rest)
-    head, there = _head(measured)
+    person = _Person(measured)
+    each = [stands] * len(turns) if stands is not None else _stances(turns, person)
     seen = measured.seen.numpy()
-    found = [_Planting(sample, head, there, seen, rest, settings).result() for sample in turns.double().numpy()]
+    found = [
+        _Planting(sample, person, seen, chance, settings).result()
+        for sample, chance in zip(turns.double().numpy(), each, strict=True)
+    ]
     return torch.tensor(np.stack(found), dtype=turns.dtype)
+
+
+def stances(turns: Tensor, measured: Measured) -> Array | None:
+    """How likely each ankle and ball stands between two frames, by how samples [n, T, 22, 3, 3] move on average.
+
+    Returns:
+        Shape [T - 1, 4], points as in :data:`SOLES`; None, if :func:`can_stand` says no.
+    """
+    return np.asarray(np.mean(_stances(turns, _Person(measured)), axis=0)) if can_stand(measured) else None
 
 
 def can_stand(measured: Measured) -> bool:
@@ -119,12 +148,36 @@ def can_stand(measured: Measured) -> bool:
     return measured.placed and int(measured.there[:, HEAD].sum()) > 1
 
 
-def _head(measured: Measured) -> tuple[Array, NDArray[np.bool_]]:
-    """Where the head was [unit lengths], straight through gaps, shape [T, 3], and where it was measured, [T]."""
-    there = measured.there[:, HEAD].numpy()
-    known = measured.points[there, HEAD].double().numpy() / unit_length(measured.rest.double().numpy())
-    frames = np.arange(len(there))
-    return np.stack([np.interp(frames, frames[there], known[:, axis]) for axis in range(3)], axis=-1), there
+class _Person:
+    """Who is sampled, and where the head is; lengths in unit lengths."""
+
+    def __init__(self, measured: Measured) -> None:
+        rest = measured.rest.double().numpy()
+        unit = unit_length(rest)
+        rest = rest / unit
+        self.bones, self.heights = from_head(rest), sole_heights(rest)
+        self.there = measured.there[:, HEAD].numpy()
+        known = measured.points[self.there, HEAD].double().numpy() / unit
+        frames = np.arange(len(self.there))
+        # Straight through gaps
+        way = [np.interp(frames, frames[self.there], known[:, axis]) for axis in range(3)]
+        self.head = np.stack(way, axis=-1)
+        standing = rest[HEAD, 1] - float((rest[list(SOLES), 1] - self.heights).mean())
+        height = self.head[:, 1]
+        self.high = np.maximum(height, gaussian_filter1d(height, _HEIGHT, mode="nearest")) - standing
+
+    def points(self, turns: Array) -> Array:
+        """Where the soles are with rotations [T, 22, 3, 3], shape [T, 4, 3]."""
+        return self.head[:, None] + np.einsum("pjc,tjxc->tpx", self.bones, turns)
+
+
+def _stances(turns: Tensor, person: _Person) -> list[Array]:
+    """How likely points stand in each sample, shape [T - 1, 4]; not where the head is not measured."""
+    known = (person.there[1:] & person.there[:-1])[:, None]
+    found = []
+    for sample in turns.double().numpy():
+        found.append(chances(Sample(person.points(sample), person.head, sample[:, 0], person.heights)) * known)
+    return found
 
 
 class _Planting:
@@ -133,33 +186,30 @@ class _Planting:
     def __init__(
         self,
         turns: Array,
-        head: Array,
-        there: NDArray[np.bool_],
+        person: _Person,
         seen: NDArray[np.bool_],
-        rest: Array,
+        stands: Array,
         settings: FeetSettings,
     ) -> None:
-        self.given, self.settings, self.head = turns, settings, head
-        self.bones, self.heights, self.there = from_head(rest), sole_heights(rest), there
-        self.axes = _axes(self.given[:, 0])
-        self.chance = chances(Sample(self.points(self.given), head, self.given[:, 0], self.heights))
-        self.chance = self.chance * (there[1:] & there[:-1])[:, None]
+        self.given, self.settings, self.person = turns, settings, person
+        self.chance = stands
+        over = person.points(turns)[..., 1] - person.heights
+        self.hovers, self.sunk = over > 0, over < -_DEEP
+        self.reach = np.exp(-0.5 * np.square(np.maximum(person.high, 0) / settings.high))
+        self.axes = _axes(turns[:, 0])
         own = [*TURNS, _Turn((), 1, settings.level, _LEVEL, True)]
         self.spread = np.array([turn.spread for turn in own])
         self.slow = np.array([turn.frames for turn in own])
         self.trunk = np.array([turn.trunk for turn in own])
         held = np.stack([seen[:, list(turn.joints)].any(axis=1) for turn in own], axis=-1)
         self.prior = _prior(self.spread, self.slow, held / _SURE**2)
+        self.crouch = np.broadcast_to([*(turn.crouch for turn in TURNS), 0.0], held.shape)
         legs = np.flatnonzero(~self.trunk)  # one after the other
         self.legs = slice(int(legs[0]), int(legs[-1]) + 1)
 
-    def points(self, turns: Array) -> Array:
-        """Where the soles are, shape [T, 4, 3]."""
-        return self.head[:, None] + np.einsum("pjc,tjxc->tpx", self.bones, turns)
-
-    def turned(self, angles: Array) -> Array:
-        """The sample's rotations turned by angles, [T, N] → [T, 22, 3, 3]."""
-        found = self.given.copy()
+    def turned(self, angles: Array, turns: Array | None = None) -> Array:
+        """The sample's rotations, or others, turned by angles, [T, N] → [T, 22, 3, 3]."""
+        found = (self.given if turns is None else turns).copy()
         for number, turn in enumerate(TURNS):
             by = Rotation.from_rotvec(angles[:, number, None] * self.axes[:, turn.axis]).as_matrix()
             found[:, list(turn.joints)] = by[:, None] @ found[:, list(turn.joints)]
@@ -167,7 +217,7 @@ class _Planting:
 
     def slopes(self, turns: Array) -> Array:
         """How the soles move with each turn, and how their heights count with the floor's, shape [T, 4, 3, N]."""
-        arms = np.einsum("pjc,tjxc->tpjx", self.bones, turns)
+        arms = np.einsum("pjc,tjxc->tpjx", self.person.bones, turns)
         found = np.zeros((*arms.shape[:2], 3, len(self.spread)))
         for number, turn in enumerate(TURNS):
             found[..., number] = np.cross(self.axes[:, None, turn.axis], arms[:, :, list(turn.joints)].sum(axis=2))
@@ -178,19 +228,19 @@ class _Planting:
         """How much slips and heights count, shape [T - 1, 4] and [T, 4].
 
         It is one over variances, times how likely it is that the point stands at all, which falls as a normal
-        density with its speed and its height (Welsch's weights).
+        density with its speed (Welsch's weights).
         """
         own = self.settings
         square = RATE**2 * np.square(np.diff(points, axis=0)).sum(axis=-1)
-        over = points[..., 1] - self.heights - level[:, None]
-        near = np.exp(-0.5 * np.square(over / own.step))
         # One wrongly held is worse than one let go
         stands = self.chance**2 * np.exp(-0.5 * square / own.fast**2)
         each = np.zeros(points.shape[:2])
         each[1:] += 0.5 * stands
         each[:-1] += 0.5 * stands
-        floor = each / own.floor**2 * near
-        floor = floor + ((over < -_OVER) & self.there[:, None]) / own.under**2
+        floor = each * self.reach[:, None] * self.hovers / own.floor**2
+        floor = floor + (self.sunk & self.person.there[:, None]) / own.under**2
+        over = points[..., 1] - self.person.heights - level[:, None]
+        near = np.exp(-0.5 * np.square(np.maximum(over, 0) / own.step))
         stands = stands * (_ELSEWHERE + (1 - _ELSEWHERE) * np.minimum(near[1:], near[:-1]))
         return stands * (RATE / own.slip) ** 2, floor
 
@@ -205,11 +255,15 @@ class _Planting:
 
     def step(self, turns: Array, angles: Array) -> Array:
         """The most likely angles where the soles move straight with them, shape [T, N]."""
-        points, slopes = self.points(turns), self.slopes(turns)
+        points, slopes = self.person.points(turns), self.slopes(turns)
         slip, floor = self.counted(points, angles[:, -1])
-        # Heights: of all turns, and of the floor
+        # Heights: over the floor of all turns and the floor's own, deep under it of legs that bend
         upward = slopes[:, :, 1:2]
-        aim = self.heights - points[..., 1] + np.einsum("tpn,tn->tp", upward[:, :, 0, :-1], angles[:, :-1])
+        if self.sunk.any():
+            crouched = self.slopes(self.turned(self.crouch, turns))[:, :, 1:2] * ~self.trunk
+            upward = np.where(self.sunk[..., None, None], crouched, upward)
+        over = points[..., 1] - self.person.heights + _DEEP * self.sunk
+        aim = np.einsum("tpn,tn->tp", upward[:, :, 0, :-1], angles[:, :-1]) - over
         square = _products(upward, upward, floor[..., None])
         linear = np.einsum("tpn,tp->tn", upward[:, :, 0], aim * floor)
         # Slips: of legs alone

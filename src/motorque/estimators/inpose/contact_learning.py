@@ -32,8 +32,9 @@ from motorque.estimators.inpose.contact_chance import (
     sole_heights,
     unit_length,
 )
+from motorque.estimators.inpose.drawing import FAST, SamplingSettings, drawn_from
 from motorque.estimators.inpose.folds import default_split
-from motorque.estimators.inpose.inpose import FAST, InPose, SamplingSettings, drawn_from
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.learned_tables import learn_table
 from motorque.estimators.inpose.library import Library, Movement
 from motorque.estimators.inpose.long_sampling import Measured
@@ -135,7 +136,7 @@ def _looks(
     seen = torch.zeros(len(six), len(JOINTS), dtype=torch.bool)
     seen[:, list(THREE)] = True
     measured = Measured(six, seen, points.float(), seen, rest.float(), placed=True)
-    turns = drawn_from(prior.network, measured, settings, seeds=[seed])[0][0].numpy()
+    turns = drawn_from(prior.network, measured, settings, seeds=[seed]).turns[0].numpy()
     unit = unit_length(rest.numpy())
     head = points[:, HEAD].numpy() / unit
     feet = head[:, None] + np.einsum("pjc,tjxc->tpx", from_head(rest.numpy() / unit), turns)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,22 +14,17 @@ from numpy.typing import NDArray
 from motorque.errors import DataError, FileFormatError
 from motorque.estimators.inpose.bodies import Bodies, pelvis_of
 from motorque.estimators.inpose.bone_fit import with_bones_found
-from motorque.estimators.inpose.closing import SURE, closed
-from motorque.estimators.inpose.contact_guidance import FeetSettings, can_stand, planted
+from motorque.estimators.inpose.contact_guidance import can_stand
+from motorque.estimators.inpose.drawing import USUAL, SamplingSettings, closed_by, drawn_from
 from motorque.estimators.inpose.error_bars import doubts as doubts_of_error_bars
-from motorque.estimators.inpose.gap_ends import without_jumps
 from motorque.estimators.inpose.given_bones import GivenBones, bones_of, doubts_of
-from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
-from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
-from motorque.estimators.inpose.noisy_places import LEAST, left_over, smoothed
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
 from motorque.estimators.inpose.sensor_times import at_60_hz
 from motorque.estimators.inpose.sensor_units import Units, in_metres
 from motorque.estimators.inpose.sensors import Convention, check_plausible, in_smpls_world, measured_of
 from motorque.estimators.inpose.stream import Stream
 from motorque.estimators.inpose.stream_input import Device
-from motorque.estimators.inpose.tree import SLIDE, matrices
 from motorque.estimators.inpose.weights import load_weights, weights_file
 from motorque.files.smpl_bones import complete
 from motorque.journal import Journal
@@ -41,78 +36,6 @@ from motorque.skeleton.anthropometry import Sex
 Array = NDArray[np.float64]
 SHIPPED = Path(__file__).with_name("weights.safetensors")
 """Where weights that come with motorque lie."""
-LAST = 250
-"""Where sampling ends: what the network expects here is the sample. Below, little noise is left and the network's own
-faults are larger (11° of clean rotations of watched people): five steps down to 0 have 6.2 cm where four down to 250
-have 5.6, three 5.7, five down to 400 5.8, all with feet on the ground."""
-SMOOTH = 1.5
-"""Frames of 60 Hz: samples of five steps jerk twelve times as much as people (8600 against 710 m/s³ on watched ones),
-so smoothed about as much, with errors 2 % lower."""
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How bodies are sampled.
-
-    Args:
-        steps: Of the diffusion.
-        last: The last of its 1000 steps that is taken, see :data:`LAST`.
-        guidance: How samples are pulled to measured places; None leaves places to the closing.
-        close: Whether what is left over is closed on the rotations themselves, and measured rotations are taken over
-            as far as they are surer than the sample.
-        noise: Standard deviation of measured places in each direction [m], frame by frame. From 5 mm on
-            it is taken out over time as far as it can be; guidance, where it weighs noise, and closing take what is
-            left, guidance no less than its own.
-        rotation_noise: Standard deviation of measured rotation vectors in each direction [rad], for the closing.
-        strength: Of classifier-free guidance by the sensors' rotations.
-        slide: Frames from one window to the next.
-        even: Whether windows count alike where they overlap.
-        smooth: Standard deviation of the Gaussian by which samples are smoothed over time before they are closed
-            [frames of 60 Hz].
-        feet: How feet are put on the ground before samples are closed, where the head is known over it; not if None.
-        root: Whether the ``head`` says where the body is, or the ``mean`` of all sensors.
-
-    Raises:
-        DataError: There is no such root, or a size is below zero.
-    """
-
-    steps: int = 4
-    last: int = LAST
-    guidance: GuidanceSettings | None = GuidanceSettings(weight="score", noise=0.02, variance=0.3)
-    close: bool = True
-    noise: float = 0.002
-    rotation_noise: float = SURE
-    strength: float = 1.0
-    slide: int = SLIDE
-    even: bool = False
-    smooth: float = SMOOTH
-    feet: FeetSettings | None = None
-    root: Literal["head", "mean"] = "head"
-
-    def __post_init__(self) -> None:
-        if self.root not in ("head", "mean"):
-            raise DataError(f"sampling: root {self.root!r} can't be; give head or mean")
-        if not (self.noise >= 0 and self.rotation_noise >= 0 and self.smooth >= 0):
-            raise DataError("sampling: noise, rotation noise and smoothing must be numbers of 0 or more")
-
-    def quieter(self, measured: Measured) -> tuple[Measured, SamplingSettings]:
-        """Measurements with noise taken out of places as far as it can be, and settings for what is left of it."""
-        if self.noise < LEAST:
-            return measured, self
-        points = smoothed(measured.points.numpy().astype(np.float64), measured.there.numpy(), self.noise)
-        guidance, left = self.guidance, left_over(self.noise)
-        if guidance is not None and guidance.noise is not None:
-            guidance = replace(guidance, noise=max(left, guidance.noise))
-        quiet = replace(measured, points=torch.tensor(points, dtype=torch.float32))
-        return quiet, replace(self, noise=left, guidance=guidance)
-
-
-FAST = SamplingSettings()
-"""Four steps and a closing: as good as more on watched subjects, in less time."""
-USUAL = SamplingSettings(feet=FeetSettings())
-"""The same with feet on the ground: what users get."""
-PAPER = SamplingSettings(50, 0, PAPER_GUIDANCE, close=False, even=True, smooth=0.0)
-"""As the paper has it: fifty steps, its own guidance and nothing after."""
 
 
 class InPose:
@@ -220,16 +143,25 @@ class InPose:
             )
         for doubt in doubts_of_error_bars(self.network, asdict(settings)) if n > 1 else ():
             journal.info(doubt, tracks.source)
-        turns, measured, settings = drawn_from(
+        drawn = drawn_from(
             self.network, measured, settings, seeds=[seed + number for number in range(n)], progress=progress
         )
-        pelvis = np.stack([pelvis_of(sample, measured, rest, root=settings.root) for sample in turns.numpy()])
+        turns, measured = drawn.turns.numpy(), drawn.measured
+        pelvis = np.stack([pelvis_of(sample, measured, rest, root=settings.root) for sample in turns])
         pelvis[..., 1] += floor or 0.0
         measured = replace(measured, points=measured.points + torch.tensor([0.0, floor or 0.0, 0.0]))
-        std = None if found is None else found.std.numpy()
-        height = None if own.lengths is None else own.height
         return Bodies(
-            tracks.times, turns.numpy(), pelvis, rest, own.sex, height, sensors.source, measured, settings, std
+            tracks.times,
+            turns,
+            pelvis,
+            rest,
+            own.sex,
+            None if own.lengths is None else own.height,
+            sensors.source,
+            measured,
+            drawn.settings,
+            None if found is None else found.std.numpy(),
+            drawn.stands,
         )
 
     def stream(
@@ -283,82 +215,6 @@ class InPose:
             offsets=offsets_of({**own.offsets, **(offsets or {})}),
             device=Device(up, convention, units),
         )
-
-
-def drawn_from(
-    network: PriorNetwork,
-    measured: Measured,
-    settings: SamplingSettings,
-    *,
-    seeds: list[int],
-    progress: Progress = silent,
-) -> tuple[torch.Tensor, Measured, SamplingSettings]:
-    """Samples of a recording from beginning to end: what all that draws bodies offline calls.
-
-    Args:
-        network: The prior.
-        measured: What sensors say.
-        settings: How.
-        seeds: One for each sample.
-        progress: Told how far it is.
-
-    Returns:
-        Global rotations, shape [n, T, 22, 3, 3], and the measurements and settings that they were closed with, noise
-        taken out.
-    """
-    measured, settings = settings.quieter(measured)
-    six = sample_recording(
-        network,
-        measured,
-        seeds=seeds,
-        steps=settings.steps,
-        last=settings.last,
-        guidance=settings.guidance,
-        strength=settings.strength,
-        slide=settings.slide,
-        even=settings.even,
-        smooth=settings.smooth,
-        progress=progress,
-    )
-    return finished(matrices(six.double()), measured, settings), measured, settings
-
-
-def finished(turns: torch.Tensor, measured: Measured, settings: SamplingSettings) -> torch.Tensor:
-    """Samples, [n, T, 22, 3, 3], with feet on the ground, what guidance left over closed and gaps without jumps."""
-    if settings.feet is not None:
-        turns = planted(turns, measured, settings.feet)
-    turns = closed_by(turns, measured, settings)
-    if not settings.close:
-        return turns
-    return without_jumps(turns, measured, lambda some, part: closed_by(some, part, settings))
-
-
-def closed_by(turns: torch.Tensor, measured: Measured, settings: SamplingSettings) -> torch.Tensor:
-    """Samples, [n, T, 22, 3, 3], with what guidance left over closed frame by frame, where asked for."""
-    if not settings.close:
-        return turns
-    return closed(
-        turns,
-        measured.points.double(),
-        measured.there,
-        measured.rest.double(),
-        noise=max(settings.noise, 1e-4),
-        measured=matrices(measured.columns6.double()),
-        seen=measured.seen,
-        rotation_noise=settings.rotation_noise,
-    )
-
-
-def refit(drawn: Bodies) -> Bodies:
-    """The mean of samples, moved to where it fits the sensors as each of them does; one sample."""
-    mean = drawn.mean
-    if drawn.measured is None or drawn.settings is None or len(drawn.rotations) == 1:
-        return mean
-    turns = finished(torch.tensor(mean.rotations), drawn.measured, drawn.settings).numpy()
-    if not drawn.measured.there.any():
-        return replace(mean, rotations=turns)
-    pelvis = pelvis_of(turns[0], drawn.measured, drawn.rest, root=drawn.settings.root)
-    return replace(mean, rotations=turns, pelvis=pelvis[None])
 
 
 def check_floor(floor: float | None) -> None:

@@ -21,7 +21,7 @@ from motorque.estimators.inpose.stream_input import Device, Measurements
 from motorque.estimators.inpose.tree import JOINTS, RATE, WINDOW, matrices
 
 if TYPE_CHECKING:
-    from motorque.estimators.inpose.inpose import SamplingSettings
+    from motorque.estimators.inpose.drawing import SamplingSettings
 
 Array = NDArray[np.float64]
 

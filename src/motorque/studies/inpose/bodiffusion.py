@@ -13,9 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from motorque.estimators.inpose.drawing import LAST, SMOOTH
 from motorque.estimators.inpose.guidance import GuidanceSettings
 from motorque.estimators.inpose.heading import turned
-from motorque.estimators.inpose.inpose import LAST, SMOOTH
 from motorque.estimators.inpose.long_sampling import Dialect, Measured, sample_recording
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.tree import THREE, matrices

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from motorque.errors import DataError
+from motorque.estimators.inpose.drawing import FAST, PAPER, USUAL
 from motorque.estimators.inpose.guidance import PAPER_GUIDANCE, GuidanceSettings
-from motorque.estimators.inpose.inpose import FAST, PAPER, USUAL
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.tree import HEAD as HEAD_JOINT
 from motorque.estimators.inpose.weights import load_weights

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from motorque.estimators.inpose.closing import closed
+from motorque.estimators.inpose.drawing import FAST, SamplingSettings, drawn_from, nearest_rotations
 from motorque.estimators.inpose.heading import heading, turned
-from motorque.estimators.inpose.inpose import FAST, SamplingSettings, drawn_from, finished
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.tree import HEAD, matrices
@@ -87,10 +87,7 @@ class InPoseMethod:
         """See :class:`Method`."""
         measured = replace(measured, placed=measured.placed and self.head)
         seeds = [seed + number for number in range(self.samples)]
-        turns, quiet, settings = drawn_from(self.network, measured, self.settings, seeds=seeds)
-        if self.samples == 1:
-            return turns[0]
-        return finished(nearest_rotations(turns.mean(dim=0))[None], quiet, settings)[0]
+        return drawn_from(self.network, measured, self.settings, seeds=seeds).mean[0]
 
 
 @dataclass(frozen=True)
@@ -163,10 +160,3 @@ def told_noise(settings: SamplingSettings, condition: Condition) -> SamplingSett
         noise=max(settings.noise, condition.place_noise),
         rotation_noise=max(settings.rotation_noise, condition.rotation_noise),
     )
-
-
-def nearest_rotations(values: Tensor) -> Tensor:
-    """The rotations nearest to matrices, such as means of some, [..., 3, 3] → the same shape."""
-    u, _, vt = torch.linalg.svd(values)
-    u = torch.cat([u[..., :2], u[..., 2:] * torch.linalg.det(u @ vt)[..., None, None]], dim=-1)
-    return u @ vt

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.conditions import Conditions, conditions
+from motorque.estimators.inpose.drawing import SMOOTH
 from motorque.estimators.inpose.heading import forward_angle, turned
-from motorque.estimators.inpose.inpose import SMOOTH
 from motorque.estimators.inpose.long_sampling import TOGETHER, Measured, starts
 from motorque.estimators.inpose.tree import HEAD, THREE, WINDOW, matrices
 from motorque.studies.inpose.baseline_weights import load_regression

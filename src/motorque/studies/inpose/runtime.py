@@ -14,9 +14,10 @@ import torch
 
 from motorque.errors import FileFormatError
 from motorque.estimators.inpose.diffusion import Diffusion, respaced
+from motorque.estimators.inpose.drawing import FAST
 from motorque.estimators.inpose.guidance import GuidanceSettings, guide_to
 from motorque.estimators.inpose.guidance_operator import carried_back
-from motorque.estimators.inpose.inpose import FAST, InPose
+from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.sampling import expected
 from motorque.estimators.inpose.tree import JOINTS, THREE, WINDOW, matrices

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from motorque.errors import DataError, OutputError
-from motorque.estimators.inpose.inpose import FAST, USUAL
+from motorque.estimators.inpose.drawing import FAST, USUAL
 from motorque.estimators.inpose.library import FILES, Library, fingerprint, load_library, make_library
 from motorque.estimators.inpose.sources import sources_in
 from motorque.estimators.inpose.weights import load_weights, weights_file
