@@ -22,7 +22,7 @@ from motorque.estimators.inpose.contact_learning import regression
 from motorque.estimators.inpose.drawing import FAST, USUAL
 from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.library import make_library
-from motorque.estimators.inpose.long_sampling import Measured
+from motorque.estimators.inpose.long_sampling import Measured, sample_recording
 from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE, THREE, places
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
@@ -454,3 +454,21 @@ def test_the_command_says_whether_feet_were_put_down(tmp_path: Path) -> None:
         arguments += ["--weights", str(tmp_path / "tiny.safetensors"), "--end", "0.5", "--out", str(out)]
         assert main([*arguments, *extra]) == 0
         assert (json.loads((out / "summary.json").read_text())["settings"]["feet"] is not None) is put
+
+
+def test_the_prior_is_not_told_of_a_head_that_has_climbed() -> None:
+    """Higher than when it stands throughout a window, it is as if its place was not told; at times alone it is told."""
+    prior = InPose.load().network
+    _, points = standing(np.full(60, 0.2))
+    raised, floor = (measured(x.astype(np.float32)) for x in (points, points - (0.0, 0.2, 0.0)))
+    for told in (raised, floor):
+        told.seen[:, HEAD] = True
+        told.columns6[:, HEAD, [0, 4]] = 1.0
+
+    def first(told: Measured) -> torch.Tensor:
+        return sample_recording(prior, told, seeds=[0], steps=1)
+
+    assert torch.equal(first(raised), first(replace(raised, placed=False)))
+    assert not torch.equal(first(floor), first(replace(floor, placed=False)))
+    raised.points[:41:10, HEAD, 1] -= 0.2
+    assert not torch.equal(first(raised), first(replace(raised, placed=False)))

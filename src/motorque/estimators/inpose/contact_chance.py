@@ -79,6 +79,11 @@ def sole_heights(rest: Array) -> Array:
     return np.asarray((middle + own - own.mean(axis=1, keepdims=True)).reshape(4))
 
 
+def head_height(rest: Array) -> float:
+    """How high the head of somebody is who stands straight and flat, in the unit of the rest joints [22, 3]."""
+    return float(rest[HEAD, 1] - (rest[list(SOLES), 1] - sole_heights(rest)).mean())
+
+
 def from_head(rest: Array) -> Array:
     """The bones between the head and the soles, shape [4, 22, 3], in the unit of the rest joints [22, 3].
 

@@ -29,7 +29,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from motorque.errors import DataError
-from motorque.estimators.inpose.contact_chance import SOLES, Sample, chances, from_head, sole_heights, unit_length
+from motorque.estimators.inpose.contact_chance import Sample, chances, from_head, head_height, sole_heights, unit_length
 from motorque.estimators.inpose.long_sampling import Measured
 from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE
 
@@ -162,9 +162,8 @@ class _Person:
         # Straight through gaps
         way = [np.interp(frames, frames[self.there], known[:, axis]) for axis in range(3)]
         self.head = np.stack(way, axis=-1)
-        standing = rest[HEAD, 1] - float((rest[list(SOLES), 1] - self.heights).mean())
         height = self.head[:, 1]
-        self.high = np.maximum(height, gaussian_filter1d(height, _HEIGHT, mode="nearest")) - standing
+        self.high = np.maximum(height, gaussian_filter1d(height, _HEIGHT, mode="nearest")) - head_height(rest)
 
     def points(self, turns: Array) -> Array:
         """Where the soles are with rotations [T, 22, 3, 3], shape [T, 4, 3]."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from motorque.errors import DataError
 from motorque.estimators.inpose.conditions import Conditions, conditions
+from motorque.estimators.inpose.contact_chance import head_height, unit_length
 from motorque.estimators.inpose.diffusion import Diffusion, respaced
 from motorque.estimators.inpose.guidance import GuidanceSettings, Guide, guide_to
 from motorque.estimators.inpose.heading import forward_angle, turned
@@ -77,6 +78,8 @@ class Dialect:
 
 
 PRIORS = Dialect()
+CLIMBED = 0.05
+"""By how much a head is higher than when it stands that the prior is not told of [m], of an adult of 1.70 m."""
 
 
 def starts(frames: int, window: int = WINDOW, slide: int = SLIDE) -> list[int]:
@@ -183,6 +186,8 @@ def _windows(
     if measured.placed:
         own = list(dialect.places)
         placed[..., own] = measured.seen[rows][..., own] & there[..., own]
+        if not dialect.bare:
+            placed[_on_no_floor(points[..., HEAD, 1], there[..., HEAD], measured.rest)] = False
     told = conditions(
         turned(six, angle),
         seen,
@@ -207,6 +212,20 @@ def _windows(
         whole=dialect.whole,
     )
     return told, guide, angle
+
+
+def _on_no_floor(heights: Tensor, there: Tensor, rest: Tensor) -> Tensor:
+    """Whether the head is higher than when it stands throughout windows, bool, shape [B]: then somebody has climbed, or
+    walks on what is no floor, and how high the head is over it says something else than it says of others.
+
+    Args:
+        heights: Of the head over the floor [m], shape [B, T]; anything where not there.
+        there: Where they were measured, bool, shape [B, T].
+        rest: Rest joints [m], shape [22, 3].
+    """
+    own = rest.double().numpy()
+    least = torch.where(there, heights, heights.new_tensor(float("inf"))).amin(dim=1)
+    return (least > head_height(own) + CLIMBED * unit_length(own)) & there.any(dim=1)
 
 
 def through_gaps(columns6: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
