@@ -1,11 +1,10 @@
-"""Learning error bars: ``python -m motorque.estimators.inpose.calibration LIBRARY --weights W``.
+"""Learning error bars: ``python -m motorque.estimators.inpose.calibration LIBRARY --weights W [W2 …]``.
 
-Movements of the watched people, from whom the prior did not learn, are sampled as a user would sample them, in their
-own bones, from head and wrists, and from the head alone for arms of which nothing is measured. How far off that is
-makes the table of :mod:`motorque.estimators.inpose.error_bars`. They are two people only, and of them the one whom the
-prior knows worse counts: a table holds 90 % of each one's errors in its 90 % bands, and so more of the other's. That
-gives bars that are rather too wide than too narrow, but a third person may be further off than both. Who is tested is
-never looked at.
+Movements of people from whom a prior did not learn are sampled as a user would sample them, in their own bones, from
+head and wrists, and from the head alone for arms of which nothing is measured. How far off that is makes the table of
+:mod:`motorque.estimators.inpose.error_bars`: its 90 % bands hold 90 % of all these people's errors, people counting
+alike. The first weights are those that the table is for; they left out few people, so that more can be given, trained
+on other people with the same settings, each for those whom none before it left out. Who is tested is never looked at.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from motorque.errors import DataError
 from motorque.estimators.inpose.bodies import Bodies, pelvis_of
 from motorque.estimators.inpose.drawing import USUAL, SamplingSettings, drawn_from, refit
 from motorque.estimators.inpose.error_bars import BAND, FREE, GROUPS, KINDS, TABLE, fingerprint
-from motorque.estimators.inpose.folds import default_split
+from motorque.estimators.inpose.folds import CMU_TEST, default_split
 from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.learned_tables import learn_table
 from motorque.estimators.inpose.library import Library, Movement
@@ -37,6 +36,8 @@ Array = NDArray[np.float64]
 SAMPLES = 8
 SECONDS = 4.0
 """Of each recording at most, from its middle."""
+MOST = 12
+"""Recordings of each person at most, evenly among them."""
 HELD = 0.9
 LEAST = {"angle": np.radians(1.0), "place": 0.002}
 """What stands for no error at all where errors are fitted [rad, m]."""
@@ -168,12 +169,11 @@ def calibrated(
 
 
 def widening(people: Sequence[tuple[Array, ...]], count: int, *, least: float) -> tuple[float, float]:
-    """The numbers ``own`` and ``times`` with which 90 % of each one's errors are in their bands.
+    """The numbers ``own`` and ``times`` with which 90 % of people's errors are in their bands, people counting alike.
 
     What a spread tells is how one person's errors differ from frame to frame and joint to joint, not how people differ:
-    ``times`` is the same for all, ``own`` each one's, both as Gaussian errors alike in all directions make most likely,
-    people counting alike. Of ``own`` the largest is taken; then both are made larger, if need be, until the bands hold
-    90 % of each person's errors.
+    ``times`` is the same for all, ``own`` each one's, both as Gaussian errors alike in all directions make most likely.
+    Of ``own`` the root of the mean square is taken; then both are made larger or smaller until the bands hold 90 %.
 
     Args:
         people: Errors and spreads of each, both [M].
@@ -196,11 +196,10 @@ def widening(people: Sequence[tuple[Array, ...]], count: int, *, least: float) -
     steps = np.linspace(np.log(1e-4), np.log(1e2), 57)
     costs = [sum(fitted(np.exp(log), person)[1] for person in squares) for log in steps]
     times = float(np.exp(steps[int(np.argmin(costs))]))
-    own = float(np.exp(max(fitted(times, person)[0] for person in squares)))
-    factor = 1.0
-    for off, spread in squares:
-        needed = (off / BAND**2 - spread / count) / (own + times * spread)
-        factor = max(factor, float(np.quantile(needed, HELD)))
+    own = float(np.mean([np.exp(fitted(times, person)[0]) for person in squares]))
+    needed = [(off / BAND**2 - spread / count) / (own + times * spread) for off, spread in squares]
+    alike = np.concatenate([np.full(len(each), 1 / len(each)) for each in needed])
+    factor = float(np.quantile(np.concatenate(needed), HELD, weights=alike, method="inverted_cdf"))
     return float(np.sqrt(own * factor)), float(np.sqrt(times * factor))
 
 
@@ -209,12 +208,14 @@ def main(arguments: list[str] | None = None) -> int:
     return learn_table(arguments, name="calibration", about=__doc__, table=TABLE, learn=learned)
 
 
-def learned(library: Library, prior: InPose) -> tuple[str, str]:
+def learned(library: Library, priors: Sequence[InPose]) -> tuple[str, str]:
     """The table's text, and what there is to tell of it."""
-    watched = default_split(library.movements).validation
-    errors = sampled(library, watched, prior)
-    numbers = calibrated(errors)
-    alone = sampled(library, watched, prior, sensors=(HEAD,))
+    left = strangers(library, priors)
+    errors, alone = (
+        [e for prior, own in zip(priors, left, strict=True) for e in sampled(library, own, prior, sensors=sensors)]
+        for sensors in (THREE, (HEAD,))
+    )
+    numbers, prior = calibrated(errors), priors[0]
     free = calibrated(alone, parts={FREE: GROUPS["arms"]}, sensors=(HEAD,))
     numbers = {kind: numbers[kind] | free[kind] for kind in KINDS}
     about = {
@@ -224,6 +225,7 @@ def learned(library: Library, prior: InPose) -> tuple[str, str]:
         "prior_step": prior.about.get("step"),
         "settings": asdict(USUAL),
         "people": sorted({e.subject for e in errors}),
+        "other_networks": [fingerprint(each.network) for each in priors[1:]],
         "frames": sum(len(e.angle) for e in errors),
     }
     rounded = {kind: {name: [round(x, 5) for x in pair] for name, pair in own.items()} for kind, own in numbers.items()}
@@ -233,6 +235,30 @@ def learned(library: Library, prior: InPose) -> tuple[str, str]:
         told += f"{name}: {np.degrees(turn):.1f} deg and {by:.2f} times the spread; {100 * place:.1f} cm and "
         told += f"{by_place:.2f}\n"
     return json.dumps({"about": about} | rounded, indent=1) + "\n", told
+
+
+def strangers(library: Library, priors: Sequence[InPose]) -> list[list[Movement]]:
+    """Movements of people whom each prior left out, and none before it: at most :data:`MOST` of each.
+
+    Raises:
+        DataError: Weights do not say whom they left out, or left out nobody else.
+    """
+    found: list[list[Movement]] = []
+    known = set(CMU_TEST)
+    for prior in priors:
+        if "data" in prior.about:
+            people = {*prior.about["data"]["validation"], *prior.about["data"]["test"]}
+        else:
+            people = {m.subject for m in default_split(library.movements).validation}
+        own: list[Movement] = []
+        for person in sorted(people - known):
+            theirs = [m for m in library.movements if m.subject == person]
+            own += [theirs[k] for k in np.linspace(0, len(theirs) - 1, min(len(theirs), MOST)).round().astype(int)]
+        if not own:
+            raise DataError("error bars: weights left out nobody who is not tested, or left out by weights before")
+        found.append(own)
+        known |= people
+    return found
 
 
 def sampled(

@@ -150,8 +150,11 @@ def main(arguments: list[str] | None = None) -> int:
     return learn_table(arguments, name="contact_learning", about=__doc__, table=WEIGHTS, learn=_table)
 
 
-def _table(library: Library, prior: InPose) -> tuple[str, str]:
+def _table(library: Library, priors: Sequence[InPose]) -> tuple[str, str]:
     """The table's text, and what there is to tell of it."""
+    if len(priors) != 1:
+        raise DataError("feet: which foot stands is learned by samples of one prior; give one --weights")
+    prior = priors[0]
     found, losses = learned(library, default_split(library.movements).train, prior)
     about = {
         "motorque": motorque.__version__,

@@ -1,10 +1,10 @@
-"""The command that learns one of the package's tables anew: a library of movements and a prior in, a file out."""
+"""The command that learns one of the package's tables anew: a library of movements and priors in, a file out."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from motorque.errors import MotorqueError
@@ -12,8 +12,8 @@ from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.library import Library, load_library
 from motorque.files.output import write_text
 
-Learn = Callable[[Library, InPose], tuple[str, str]]
-"""From movements and a prior to the table's text, and what is told before its name."""
+Learn = Callable[[Library, Sequence[InPose]], tuple[str, str]]
+"""From movements and priors to the table's text, and what is told before its name."""
 
 
 def learn_table(arguments: list[str] | None, *, name: str, about: str | None, table: Path, learn: Learn) -> int:
@@ -33,11 +33,13 @@ def learn_table(arguments: list[str] | None, *, name: str, about: str | None, ta
         prog=f"python -m motorque.estimators.inpose.{name}", description=about, allow_abbrev=False
     )
     parser.add_argument("library", type=Path, help="movements, see motorque.estimators.inpose.library")
-    parser.add_argument("--weights", type=Path, help="the prior's; those that come with motorque by default")
+    parser.add_argument(
+        "--weights", type=Path, nargs="+", default=[None], help="the priors'; those that come with motorque by default"
+    )
     parser.add_argument("--out", type=Path, default=table, help="the table; that of the package by default")
     options = parser.parse_args(arguments)
     try:
-        text, told = learn(load_library(options.library), InPose.load(options.weights))
+        text, told = learn(load_library(options.library), [InPose.load(path) for path in options.weights])
         write_text(options.out, text)
     except MotorqueError as error:
         print(f"error: {error}", file=sys.stderr)
