@@ -36,7 +36,7 @@ from motorque.estimators.inpose.contact_learning import regression
 from motorque.estimators.inpose.drawing import FAST, USUAL
 from motorque.estimators.inpose.inpose import InPose
 from motorque.estimators.inpose.library import make_library
-from motorque.estimators.inpose.long_sampling import Measured, sample_recording
+from motorque.estimators.inpose.long_sampling import Measured, climbed, sample_recording
 from motorque.estimators.inpose.tree import HEAD, JOINTS, RATE, THREE
 from motorque.journal import Journal
 from motorque.series.tracks import Tracks
@@ -385,5 +385,6 @@ def test_the_prior_is_not_told_of_a_head_that_has_climbed() -> None:
 
     assert torch.equal(first(raised), first(replace(raised, placed=False)))
     assert not torch.equal(first(floor), first(replace(floor, placed=False)))
+    assert climbed(raised) == 1.0 and climbed(floor) == 0.0 and climbed(replace(raised, placed=False)) == 0.0
     raised.points[:41:10, HEAD, 1] -= 0.2
     assert not torch.equal(first(raised), first(replace(raised, placed=False)))

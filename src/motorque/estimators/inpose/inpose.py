@@ -18,6 +18,7 @@ from motorque.estimators.inpose.contact_guidance import can_stand
 from motorque.estimators.inpose.drawing import USUAL, SamplingSettings, closed_by, drawn_from
 from motorque.estimators.inpose.error_bars import doubts as doubts_of_error_bars
 from motorque.estimators.inpose.given_bones import GivenBones, bones_of, doubts_of
+from motorque.estimators.inpose.long_sampling import climbed
 from motorque.estimators.inpose.network import PriorNetwork
 from motorque.estimators.inpose.sensor_offsets import at_joints, offsets_of
 from motorque.estimators.inpose.sensor_times import at_60_hz
@@ -140,6 +141,12 @@ class InPose:
         if settings.feet is not None and not can_stand(measured):
             journal.info(
                 "nobody knows where the head is over the floor: feet are where the prior has them", tracks.source
+            )
+        if (share := climbed(measured)) > 0:
+            journal.info(
+                f"in {share:.0%} of it the head is higher than when it stands: there the prior is not told where it "
+                "is, and feet are not pulled down to the floor (if nobody climbs, check --floor and --height)",
+                tracks.source,
             )
         for doubt in doubts_of_error_bars(self.network, asdict(settings)) if n > 1 else ():
             journal.info(doubt, tracks.source)

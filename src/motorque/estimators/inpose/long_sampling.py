@@ -88,6 +88,15 @@ def starts(frames: int, window: int = WINDOW, slide: int = SLIDE) -> list[int]:
     return [*range(0, last, slide), last]
 
 
+def climbed(measured: Measured) -> float:
+    """The share of windows in which the head is too high for who stands, so that the prior is not told of it."""
+    if not measured.placed or not len(measured):
+        return 0.0
+    rows = _rows(len(measured), SLIDE)
+    heights, there = measured.points[rows][..., HEAD, 1], measured.there[rows][..., HEAD]
+    return float(_on_no_floor(heights, there, measured.rest).float().mean())
+
+
 def sample_recording(
     network: PriorNetwork,
     measured: Measured,
@@ -133,8 +142,7 @@ def sample_recording(
         raise DataError("sampling: give at least one frame and one seed, and windows that leave no gap")
     order, frames = respaced(steps, last), len(measured)
     diffusion = Diffusion(network.size.target, learned_variance=network.size.learned_variance)
-    rows = torch.tensor(starts(frames, slide=slide))[:, None] + torch.arange(min(WINDOW, max(frames, WINDOW)))
-    rows = rows.clamp(max=frames - 1)  # a recording shorter than a window stands still at its end
+    rows = _rows(frames, slide)
     told, guide, angle = _windows(measured, rows, diffusion, order, guidance, dialect)
     share = torch.ones(WINDOW) if even else torch.minimum(torch.arange(WINDOW) + 1.0, WINDOW - torch.arange(WINDOW))
     total = torch.zeros(frames).index_add_(0, rows.flatten(), share.repeat(len(rows)))[:, None, None]
@@ -166,6 +174,11 @@ def sample_recording(
     if smooth > 0:
         values = torch.from_numpy(gaussian_filter1d(values.numpy(), smooth, axis=1, mode="nearest"))
     return values
+
+
+def _rows(frames: int, slide: int) -> Tensor:
+    """Frames of windows, shape [B, 41]; a recording shorter than a window stands still at its end."""
+    return (torch.tensor(starts(frames, slide=slide))[:, None] + torch.arange(WINDOW)).clamp(max=frames - 1)
 
 
 def _windows(
