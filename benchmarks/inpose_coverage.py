@@ -10,9 +10,10 @@ global rotations, and distances of places where the measured head is put onto th
 
 By joint: the root mean square error and spread, one over the other, and how often errors are in a 90 % band by the
 spread and by the standard deviation (`Bodies.standard_deviation`, `.place_standard_deviation`): within 1.44 of it,
-which holds 90 % of Gaussian errors alike in three directions. The table that widens spreads was made from the watched
-people; so by part of the body also what a table made from one of the people alone holds of each other one (by the table
-alone, without what bones' lengths allow). Measured joints are without error here and count in neither.
+which holds 90 % of Gaussian errors alike in three directions. The table that widens spreads was made from six
+people, the watched ones among them; so by part of the body also what a table made from one of the people alone holds of
+each other one (by the table alone, without what bones' lengths allow). Measured joints are without error here and count
+in neither.
 """
 
 from __future__ import annotations

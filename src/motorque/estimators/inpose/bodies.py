@@ -36,6 +36,7 @@ class Bodies:
         measured: What sensors said, in these bodies' world.
         settings: How they were sampled.
         rest_std: How sure the bone that ends in each joint is [m], shape [22], where bones were found.
+        floor: Height of the floor in their world [m].
         stands: How likely the left ankle, the left ball of the foot and the right ones stand between frames, shape
             [T - 1, 4], where feet were put on the ground.
     """
@@ -50,6 +51,7 @@ class Bodies:
     measured: Measured | None = None
     settings: Any = None
     rest_std: Array | None = None
+    floor: float = 0.0
     stands: Array | None = None
 
     @property

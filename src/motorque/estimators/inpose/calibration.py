@@ -4,7 +4,8 @@ Movements of people from whom a prior did not learn are sampled as a user would 
 head and wrists, and from the head alone for arms of which nothing is measured. How far off that is makes the table of
 :mod:`motorque.estimators.inpose.error_bars`: its 90 % bands hold 90 % of all these people's errors, people counting
 alike. The first weights are those that the table is for; they left out few people, so that more can be given, trained
-on other people with the same settings, each for those whom none before it left out. Who is tested is never looked at.
+on other people with the same settings, each for those whom none before it left out. Errors of people who are tested
+are never looked at; others' trainings may have learned from them.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ SECONDS = 4.0
 MOST = 12
 """Recordings of each person at most, evenly among them."""
 HELD = 0.9
+NARROWEST = 1e-6
+"""Of variances: what is left of them where the spread of samples says all."""
 LEAST = {"angle": np.radians(1.0), "place": 0.002}
 """What stands for no error at all where errors are fitted [rad, m]."""
 
@@ -200,6 +203,7 @@ def widening(people: Sequence[tuple[Array, ...]], count: int, *, least: float) -
     needed = [(off / BAND**2 - spread / count) / (own + times * spread) for off, spread in squares]
     alike = np.concatenate([np.full(len(each), 1 / len(each)) for each in needed])
     factor = float(np.quantile(np.concatenate(needed), HELD, weights=alike, method="inverted_cdf"))
+    factor = max(factor, NARROWEST)
     return float(np.sqrt(own * factor)), float(np.sqrt(times * factor))
 
 

@@ -9,11 +9,12 @@ that the equations are banded and a frame costs the same in any recording.
 Turns are those that move feet: of trunk and pelvis, of each thigh, shank and foot about the axis of the knees, and of
 whole legs about the vertical and about the way ahead. What the trunk is off by is rather the same for seconds, what
 legs are off by is not: that a foot slips tells of legs alone. That one which stands hovers tells of the trunk too. That
-one sinks is mostly a crouch that the sample makes too little of: legs bend until it is 3 cm under the floor, the trunk
+one sinks is mostly a crouch that the sample makes too little of: legs bend toward 3 cm under the floor, the trunk
 stays. Of what is shallower nobody knows the cause, and on people whom the prior does not know mending it was worse than
 leaving it.
 
-Where the head is higher than when it stands, people climb, jump, or walk on what is higher: nothing pulls feet down.
+The higher the head is over where it is when it stands, the less feet are pulled down, 4 cm higher by two fifths: people
+climb, jump, or walk on what is higher.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class FeetSettings:
 
     def __post_init__(self) -> None:
         sizes = (self.slip, self.fast, self.floor, self.level, self.step, self.high, self.under)
-        if min(sizes) <= 0 or self.rounds < 1:
+        if not all(size > 0 for size in sizes) or self.rounds < 1:
             raise DataError("feet: speeds and lengths must be above zero, and one round be done at least")
 
 
@@ -117,7 +118,8 @@ def planted(
         turns: Samples' global rotations, shape [n, T, 22, 3, 3].
         measured: What sensors say; the head over a floor at y = 0, or there is nothing to go by.
         settings: How.
-        stands: The chance that points stand, if it is known better than from how each sample moves, shape [T - 1, 4].
+        stands: The chance that points stand, shape [T - 1, 4], or of each sample, [n, T - 1, 4]; from how each moves if
+            not given.
 
     Returns:
         Rotations of the same shape; those given, if :func:`can_stand` says no.
@@ -125,7 +127,8 @@ def planted(
     if not can_stand(measured):
         return turns
     person = _Person(measured)
-    each = [stands] * len(turns) if stands is not None else _stances(turns, person)
+    own = _stances(turns, person) if stands is None else stands
+    each = np.broadcast_to(own, (len(turns), *own.shape[-2:]))
     seen = measured.seen.numpy()
     found = [
         _Planting(sample, person, seen, chance, settings).result()
@@ -135,12 +138,13 @@ def planted(
 
 
 def stances(turns: Tensor, measured: Measured) -> Array | None:
-    """How likely each ankle and ball stands between two frames, by how samples [n, T, 22, 3, 3] move on average.
+    """How likely each ankle and ball stands between two frames, by how samples [n, T, 22, 3, 3] move.
 
     Returns:
-        Shape [T - 1, 4], points as in :data:`SOLES`; None, if :func:`can_stand` says no.
+        Shape [n, T - 1, 4], points as in :data:`motorque.estimators.inpose.contact_chance.SOLES`; None, if
+        :func:`can_stand` says no.
     """
-    return np.asarray(np.mean(_stances(turns, _Person(measured)), axis=0)) if can_stand(measured) else None
+    return _stances(turns, _Person(measured)) if can_stand(measured) else None
 
 
 def can_stand(measured: Measured) -> bool:
@@ -170,13 +174,13 @@ class _Person:
         return self.head[:, None] + np.einsum("pjc,tjxc->tpx", self.bones, turns)
 
 
-def _stances(turns: Tensor, person: _Person) -> list[Array]:
-    """How likely points stand in each sample, shape [T - 1, 4]; not where the head is not measured."""
+def _stances(turns: Tensor, person: _Person) -> Array:
+    """How likely points stand in each sample, shape [n, T - 1, 4]; not where the head is not measured."""
     known = (person.there[1:] & person.there[:-1])[:, None]
     found = []
     for sample in turns.double().numpy():
         found.append(chances(Sample(person.points(sample), person.head, sample[:, 0], person.heights)) * known)
-    return found
+    return np.stack(found)
 
 
 class _Planting:
@@ -227,7 +231,8 @@ class _Planting:
         """How much slips and heights count, shape [T - 1, 4] and [T, 4].
 
         It is one over variances, times how likely it is that the point stands at all, which falls as a normal
-        density with its speed (Welsch's weights).
+        density with its speed (Welsch's weights); of slips also with its height, down to a tenth, of heights with how
+        much higher the head is than when it stands.
         """
         own = self.settings
         square = RATE**2 * np.square(np.diff(points, axis=0)).sum(axis=-1)

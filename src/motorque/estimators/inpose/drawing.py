@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 LAST = 250
 """Where sampling ends: what the network expects here is the sample. Below, little noise is left and the network's own
 faults are larger (11° of clean rotations of watched people): five steps down to 0 have 6.2 cm where four down to 250
-have 5.6, three 5.7, five down to 400 5.8, all with feet on the ground."""
+have 5.6, three 5.7, five down to 400 5.8, all with feet on the ground, by a version before today's."""
 SMOOTH = 1.5
 """Frames of 60 Hz: samples of five steps jerk twelve times as much as people (8600 against 710 m/s³ on watched ones),
 so smoothed about as much, with errors 2 % lower."""
@@ -154,8 +154,9 @@ def drawn_from(
         progress=progress,
     )
     turns = matrices(six.double())
-    stands = None if settings.feet is None else stances(turns, measured)
-    return Drawn(finished(turns, measured, settings), measured, settings, stands)
+    each = None if settings.feet is None else stances(turns, measured)
+    stands = None if each is None else each.mean(axis=0)
+    return Drawn(finished(turns, measured, settings, each), measured, settings, stands)
 
 
 def finished(
@@ -167,7 +168,8 @@ def finished(
         turns: Global rotations, shape [n, T, 22, 3, 3].
         measured: What sensors say.
         settings: How.
-        stands: Of the mean of samples that were finished before: which points stand, see :class:`Drawn`.
+        stands: How likely points stand, shape [T - 1, 4], or of each, [n, T - 1, 4]; by how each moves if not given. Of
+            the mean of samples that were finished before: those of :class:`Drawn`.
     """
     if settings.feet is not None:
         turns = planted(turns, measured, settings.feet, stands=stands)
@@ -198,10 +200,13 @@ def refit(drawn: Bodies) -> Bodies:
     mean = drawn.mean
     if drawn.measured is None or drawn.settings is None or len(drawn.rotations) == 1:
         return mean
-    turns = finished(torch.tensor(mean.rotations), drawn.measured, drawn.settings, drawn.stands).numpy()
-    if not drawn.measured.there.any():
+    # Feet are put on a floor at y = 0
+    measured = replace(drawn.measured, points=drawn.measured.points - torch.tensor([0.0, drawn.floor, 0.0]))
+    turns = finished(torch.tensor(mean.rotations), measured, drawn.settings, drawn.stands).numpy()
+    if not measured.there.any():
         return replace(mean, rotations=turns)
-    pelvis = pelvis_of(turns[0], drawn.measured, drawn.rest, root=drawn.settings.root)
+    pelvis = pelvis_of(turns[0], measured, drawn.rest, root=drawn.settings.root)
+    pelvis[:, 1] += drawn.floor
     return replace(mean, rotations=turns, pelvis=pelvis[None])
 
 

@@ -142,18 +142,13 @@ class InPose:
             journal.info(
                 "nobody knows where the head is over the floor: feet are where the prior has them", tracks.source
             )
-        if (share := climbed(measured)) > 0:
-            journal.info(
-                f"in {share:.0%} of it the head is higher than when it stands: there the prior is not told where it "
-                "is, and feet are not pulled down to the floor (if nobody climbs, check --floor and --height)",
-                tracks.source,
-            )
         for doubt in doubts_of_error_bars(self.network, asdict(settings)) if n > 1 else ():
             journal.info(doubt, tracks.source)
         drawn = drawn_from(
             self.network, measured, settings, seeds=[seed + number for number in range(n)], progress=progress
         )
         turns, measured = drawn.turns.numpy(), drawn.measured
+        _say_climbed(climbed(measured, settings.slide), tracks.source, journal)
         pelvis = np.stack([pelvis_of(sample, measured, rest, root=settings.root) for sample in turns])
         pelvis[..., 1] += floor or 0.0
         measured = replace(measured, points=measured.points + torch.tensor([0.0, floor or 0.0, 0.0]))
@@ -168,6 +163,7 @@ class InPose:
             measured,
             drawn.settings,
             None if found is None else found.std.numpy(),
+            floor or 0.0,
             drawn.stands,
         )
 
@@ -232,6 +228,16 @@ def check_floor(floor: float | None) -> None:
     """
     if floor is not None and not (isinstance(floor, int | float | np.number) and np.isfinite(floor)):
         raise DataError(f"floor: {floor!r} is no height; give metres, or None where it is not known")
+
+
+def _say_climbed(share: float, source: str, journal: Journal) -> None:
+    """Say that the head is too high at times to be told."""
+    if share > 0:
+        journal.info(
+            f"in {max(share, 0.01):.0%} of windows of 0.7 s the head is higher than when it stands: there the prior is "
+            "not told where it is, as of somebody who climbs (if nobody does, check --floor and --height)",
+            source,
+        )
 
 
 def say_few(tracks: Tracks, journal: Journal) -> None:

@@ -79,7 +79,8 @@ class Dialect:
 
 PRIORS = Dialect()
 CLIMBED = 0.05
-"""By how much a head is higher than when it stands that the prior is not told of [m], of an adult of 1.70 m."""
+"""How much higher than when it stands a head must be, throughout a window, for the prior not to be told of it [m], of
+an adult of 1.70 m."""
 
 
 def starts(frames: int, window: int = WINDOW, slide: int = SLIDE) -> list[int]:
@@ -88,12 +89,12 @@ def starts(frames: int, window: int = WINDOW, slide: int = SLIDE) -> list[int]:
     return [*range(0, last, slide), last]
 
 
-def climbed(measured: Measured) -> float:
+def climbed(measured: Measured, slide: int = SLIDE) -> float:
     """The share of windows in which the head is too high for who stands, so that the prior is not told of it."""
     if not measured.placed or not len(measured):
         return 0.0
-    rows = _rows(len(measured), SLIDE)
-    heights, there = measured.points[rows][..., HEAD, 1], measured.there[rows][..., HEAD]
+    rows = _rows(len(measured), slide)
+    heights, there = measured.points[:, HEAD, 1][rows], measured.there[:, HEAD][rows]
     return float(_on_no_floor(heights, there, measured.rest).float().mean())
 
 
