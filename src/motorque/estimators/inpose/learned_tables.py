@@ -34,7 +34,11 @@ def learn_table(arguments: list[str] | None, *, name: str, about: str | None, ta
     )
     parser.add_argument("library", type=Path, help="movements, see motorque.estimators.inpose.library")
     parser.add_argument(
-        "--weights", type=Path, nargs="+", default=[None], help="the priors'; those that come with motorque by default"
+        "--weights",
+        type=Path,
+        nargs="+",
+        default=[None],
+        help="the priors', after the library; those that come with motorque by default",
     )
     parser.add_argument("--out", type=Path, default=table, help="the table; that of the package by default")
     options = parser.parse_args(arguments)
