@@ -58,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--feet",
         action=argparse.BooleanOptionalAction,
-        help="put feet on the ground, where they neither slip nor sink; by default, but not with --paper",
+        help="put feet on the ground, where they neither slip, hover nor sink deep; by default, but not with --paper",
     )
     parser.add_argument("--root", choices=("head", "mean"), help="what says where the body is; head")
     axes = parser.add_argument_group("what the device means")
