@@ -168,8 +168,11 @@ def finished(
         turns: Global rotations, shape [n, T, 22, 3, 3].
         measured: What sensors say.
         settings: How.
-        stands: How likely points stand, shape [T - 1, 4], or of each, [n, T - 1, 4]; by how each moves if not given. Of
-            the mean of samples that were finished before: those of :class:`Drawn`.
+        stands: How likely ankles and balls stand, shape [T - 1, 4], or of each sample, [n, T - 1, 4]; told by how each
+            moves if not given. For a mean of samples: what :class:`Drawn` has of them.
+
+    Returns:
+        Rotations of the same shape.
     """
     if settings.feet is not None:
         turns = planted(turns, measured, settings.feet, stands=stands)
@@ -197,17 +200,16 @@ def closed_by(turns: torch.Tensor, measured: Measured, settings: SamplingSetting
 
 def refit(drawn: Bodies) -> Bodies:
     """The mean of samples, moved to where it fits the sensors as each of them does; one sample."""
-    mean = drawn.mean
     if drawn.measured is None or drawn.settings is None or len(drawn.rotations) == 1:
-        return mean
+        return drawn.mean
     # Feet are put on a floor at y = 0
     measured = replace(drawn.measured, points=drawn.measured.points - torch.tensor([0.0, drawn.floor, 0.0]))
-    turns = finished(torch.tensor(mean.rotations), measured, drawn.settings, drawn.stands).numpy()
+    turns = Drawn(torch.tensor(drawn.rotations), measured, drawn.settings, drawn.stands).mean.numpy()
     if not measured.there.any():
-        return replace(mean, rotations=turns)
+        return replace(drawn.mean, rotations=turns)
     pelvis = pelvis_of(turns[0], measured, drawn.rest, root=drawn.settings.root)
     pelvis[:, 1] += drawn.floor
-    return replace(mean, rotations=turns, pelvis=pelvis[None])
+    return replace(drawn, rotations=turns, pelvis=pelvis[None])
 
 
 def nearest_rotations(values: torch.Tensor) -> torch.Tensor:
