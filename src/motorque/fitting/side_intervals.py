@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motorque.series import Markers
+from motorque.signals.runs import runs_of
 
 Array = NDArray[np.float64]
 
@@ -51,8 +52,7 @@ def exchanged_intervals(markers: Markers, positions: Array, pairs: Sequence[tupl
             for step in np.flatnonzero(found):
                 votes[known[step] + 1 : known[step + 1] + 1] += 1
     said = (turned >= _FEWEST) & (turned >= _AGREEING * (turned + steady))
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], said, [False]]).astype(int)))
-    changes = [int(a + np.argmax(turned[a:b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    changes = [run.start + int(np.argmax(turned[run])) for run in runs_of(said)]
     bounds = [0, *changes, frames]
     stretches = list(zip(bounds[:-1], bounds[1:], strict=True))
     odd, even = stretches[1::2], stretches[::2]

@@ -20,6 +20,7 @@ from motorque.fitting.retarget_source import SegmentAxes, roles_of, segment_axes
 from motorque.journal import Journal
 from motorque.series import Motion
 from motorque.series.bones import BoneMotion
+from motorque.signals.runs import runs_of
 from motorque.synthesis.motion_duplicates import duplicates
 from motorque.synthesis.motion_sources import Recording, read_folder
 from motorque.synthesis.motions import CapturedMotion, save_motions
@@ -130,8 +131,7 @@ def smooth_pieces(motion: Motion, *, least: int) -> list[tuple[int, int]]:
     good = np.ones(len(motion.times), dtype=bool)
     for jump in np.flatnonzero(step > FASTEST_ANGLE):
         good[max(0, jump) : jump + 2] = False
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(int)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2) if b - a >= least]
+    return [(run.start, run.stop) for run in runs_of(good) if run.stop - run.start >= least]
 
 
 def _axes(recordings: Sequence[Recording], journal: Journal) -> dict[str, tuple[SegmentAxes, dict[str, float]]]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, uniform_filter1d
 
 from motorque.series import Load
+from motorque.signals.runs import runs_of
 from motorque.uncertainty.marker_noise import fit_spectrum
 from motorque.uncertainty.smoother import Smoother
 from motorque.uncertainty.temporal import Process
@@ -153,14 +154,8 @@ def _unloaded(channels: Array, step: float) -> list[slice]:
     vertical = np.convolve(np.abs(channels[:, 1]), np.ones(width) / width, mode="same")
     least, trim = max(FEWEST, round(LEAST / step)), round(TRIM / step)
     zero = max(SET_TO_ZERO[0], SET_TO_ZERO[1] * float(np.abs(channels[:, :3]).max()))
-    runs = [slice(a + trim, b - trim) for a, b in _runs(vertical < UNLOADED)]
+    runs = [slice(run.start + trim, run.stop - trim) for run in runs_of(vertical < UNLOADED)]
     return [r for r in runs if r.stop - r.start >= least and np.ptp(channels[r, :3], axis=0).max() > zero]
-
-
-def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First frame of each stretch of True, and the one after its last."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]]))).tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _about_a_curve(channels: Array, rate: float) -> Array:
@@ -170,7 +165,7 @@ def _about_a_curve(channels: Array, rate: float) -> Array:
     """
     length = max(FEWEST, round(PIECE * rate))
     trim = round(0.5 * TRIM * rate)
-    runs = [(a + trim, b - trim) for a, b in _runs(np.abs(channels[:, 1]) >= UNLOADED)]
+    runs = [(run.start + trim, run.stop - trim) for run in runs_of(np.abs(channels[:, 1]) >= UNLOADED)]
     pieces = np.array([channels[s : s + length] for a, b in runs for s in range(a, b - length + 1, length)])
     hertz = np.fft.rfftfreq(length, 1 / rate)
     above = (hertz >= STANCE_ENDS) & (hertz <= HIGHEST)
@@ -197,7 +192,7 @@ def _undisturbed(pieces: list[Array], step: float) -> list[Array]:
     for piece, own in zip(pieces, smooth, strict=True):
         disturbed = (np.abs(own - level) > STANDS_OUT * spread).any(1)
         calm = ~binary_dilation(disturbed, iterations=width // 2)
-        result += [piece[a:b] for a, b in _runs(calm) if b - a >= FEWEST]
+        result += [piece[run] for run in runs_of(calm) if run.stop - run.start >= FEWEST]
     return result or pieces
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from motorque.journal import Journal
 from motorque.series import Keypoints
+from motorque.signals.runs import runs_of
 
 UNSURE = 0.3
 """Confidence below which a point is more guessed than seen."""
@@ -83,5 +84,4 @@ def _missing(keypoints: Keypoints, found: np.ndarray, first: int, last: int) -> 
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
-    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
+    return [(run.start, run.stop - 1) for run in runs_of(flags)]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from motorque.journal import Journal
 from motorque.series import Camera, Keypoints
+from motorque.signals.runs import runs_of
 from motorque.vision.ray_gaps import check_pairs, directions, gap, shared_names
 
 Array = NDArray[np.float64]
@@ -220,6 +221,5 @@ def _exchange(view: Keypoints, frames: NDArray[np.bool_], legs: bool) -> Keypoin
 
 def _when(times: Array, frames: NDArray[np.bool_]) -> str:
     """The intervals of these frames in words; the first three of many."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], frames.astype(int), [0]])))
-    spans = [f"{times[a]:.2f} to {times[b - 1]:.2f} s" for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    spans = [f"{times[run.start]:.2f} to {times[run.stop - 1]:.2f} s" for run in runs_of(frames)]
     return ", ".join(spans[:3]) + (f" and {len(spans) - 3} more" if len(spans) > 3 else "")

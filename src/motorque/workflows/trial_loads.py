@@ -17,6 +17,7 @@ from motorque.fitting.plates_to_feet import assign_plates, reassign_misplaced
 from motorque.journal import Journal
 from motorque.mechanics.kinematics import forward_kinematics
 from motorque.series import Kinetics, Loads, Motion
+from motorque.signals.runs import runs_of
 from motorque.skeleton.skeleton import GROUND, Skeleton
 
 Array = NDArray[np.float64]
@@ -147,11 +148,10 @@ def report_missing_support(kinetics: Kinetics, skeleton: Skeleton, journal: Jour
     if upward is None or weight == 0:
         return
     missing = np.abs(upward) > MISSING_SHARE * weight
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(int)))
-    for begin, end in zip(edges[::2], edges[1::2], strict=True):
-        span = kinetics.times[begin], kinetics.times[end - 1]
+    for run in runs_of(missing):
+        span = kinetics.times[run.start], kinetics.times[run.stop - 1]
         if span[1] - span[0] >= MISSING_TIME:
-            share = 100 * float(np.abs(upward[begin:end]).mean()) / weight
+            share = 100 * float(np.abs(upward[run]).mean()) / weight
             journal.warn(
                 f"from {span[0]:.2f} to {span[1]:.2f} s the loads leave {share:.0f} % of body weight unexplained: a "
                 "foot is off the plates, or something else carries; torques and residuals are wrong there",
